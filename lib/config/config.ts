@@ -1,0 +1,88 @@
+/**
+ * What the rest of the program knows of its configuration: one frozen value, already validated.
+ * Only `load.ts` makes one.
+ */
+
+/**
+ * How a registry's redirects are answered: `stream` follows on the server, `pass` hands the
+ * Location to the client, `auto` streams from hosts that clients are known not to reach and passes
+ * the others.
+ */
+export type RedirectMode = "stream" | "pass" | "auto";
+
+/** A rule for the hosts that redirects point to; the first that matches decides. */
+export interface RedirectRule {
+  /** A host name, or a pattern with a leading `*.`. */
+  readonly host: string;
+  readonly mode: "stream" | "pass";
+}
+
+/** Whose credentials an upstream is asked with. */
+export type UpstreamAuth =
+  | { readonly kind: "relay" }
+  | { readonly kind: "account"; readonly username: string; readonly password: string };
+
+/** A registry that this proxy serves. */
+export interface Upstream {
+  /** The label in `<alias>.{CUSTOM_DOMAIN}`, in `UPSTREAM_<ALIAS>_…` and in logs. */
+  readonly alias: string;
+  /** The registry's name in image references, such as `docker.io`. */
+  readonly registry: string;
+  /** Every name by which path prefixes and `ns` may call it; holds `registry` and the URL's host. */
+  readonly names: readonly string[];
+  /** Where it is reached: scheme, host, port, and a path prefix if there is one (no final slash). */
+  readonly url: URL;
+  /** Whether a repository of one component means `library/<name>`, as on Docker Hub. */
+  readonly hasLibrary: boolean;
+  readonly auth: UpstreamAuth;
+  /** Hosts, beside those of the same registrable domain, that its challenge may name as realm. */
+  readonly realms: readonly string[];
+  readonly redirect: RedirectMode;
+}
+
+/** An address range, as its text in CIDR form. */
+export type Cidr = string;
+
+/** The whole configuration. Durations are in seconds, sizes in bytes. */
+export interface Config {
+  readonly listen: { readonly host: string; readonly port: number };
+  /** The domain of the alias hosts, lower case, or null. */
+  readonly customDomain: string | null;
+  /** The base of realms and Locations as clients see it, or null: taken from each request. */
+  readonly publicUrl: URL | null;
+  /** Peers whose Forwarded headers count. */
+  readonly trustedProxies: readonly Cidr[];
+  readonly upstreams: readonly Upstream[];
+  /** Where names without registry go, or null where only alias hosts, prefixes and `ns` are served. */
+  readonly defaultUpstream: Upstream | null;
+  readonly redirect: {
+    readonly rules: readonly RedirectRule[];
+    /** Host suffixes that `auto` streams because clients cannot reach them. */
+    readonly blockedHosts: readonly string[];
+  };
+  /** CIDRs and host patterns on private addresses that redirects and realms may name. */
+  readonly privateTargets: readonly string[];
+  readonly cache: {
+    readonly enabled: boolean;
+    readonly dir: string;
+    readonly maxBytes: number;
+    readonly minFreeBytes: number;
+    readonly manifestTtlSeconds: number;
+    readonly blobTtlSeconds: number;
+    readonly staleIfErrorSeconds: number;
+    readonly offline: boolean;
+  };
+  readonly timeouts: {
+    /** From sending a request until the upstream's response headers. */
+    readonly upstreamHeadersSeconds: number;
+    /** The longest silence inside an upstream's body. */
+    readonly upstreamIdleSeconds: number;
+    /** How long shutdown lets transfers finish. */
+    readonly shutdownGraceSeconds: number;
+  };
+  readonly log: {
+    readonly debug: boolean;
+    readonly format: "auto" | "json" | "text";
+    readonly level: "debug" | "info" | "warning" | "error";
+  };
+}
