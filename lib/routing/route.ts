@@ -29,8 +29,11 @@ export interface Target {
 export type Route =
   /** `GET /v2/`; the upstream is the one that the host or `ns` names, or the default. */
   | { readonly kind: "ping"; readonly upstream: Upstream; readonly addressing: Addressing }
-  /** `/v2/auth`; the repositories are in its `scope` parameters. */
-  | { readonly kind: "token"; readonly upstream: Upstream; readonly addressing: Addressing }
+  /**
+   * `/v2/auth`; the repositories are in its `scope` parameters. Without a default upstream it is
+   * null: then each scope's prefix names its own.
+   */
+  | { readonly kind: "token"; readonly upstream: Upstream | null; readonly addressing: Addressing }
   | { readonly kind: "catalog"; readonly upstream: Upstream; readonly addressing: Addressing }
   | { readonly kind: "manifest"; readonly target: Target; readonly reference: Reference }
   | { readonly kind: "blob"; readonly target: Target; readonly digest: Digest }
@@ -47,8 +50,14 @@ export type Route =
       | "NAME_INVALID"
       | "TAG_INVALID"
       | "DIGEST_INVALID"
+      | "MANIFEST_UNKNOWN"
       | "UNSUPPORTED"
       | "NAME_UNKNOWN";
     readonly message: string;
     readonly status: number;
+    /** The `Allow` header of a 405 (RFC 9110 section 15.5.6); otherwise null. */
+    readonly allow: string | null;
   };
+
+/** A route on which nothing is served. */
+export type Refusal = Extract<Route, { kind: "unknown_upstream" | "invalid" }>;

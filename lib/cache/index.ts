@@ -1,0 +1,65 @@
+/**
+ * What the cache knows beside the bytes: which repository of which registry holds a digest, where
+ * tags point, what was proven public. The bytes are the blob store's.
+ */
+import type { Digest, Repository, Tag } from "../reference.ts";
+
+/** A repository of a registry; `registry` is the upstream's host, so that names never mix. */
+export interface Place {
+  readonly registry: string;
+  readonly repository: Repository;
+}
+
+/** A digest that a repository is known to hold. */
+export interface Link {
+  /** The manifest's Content-Type as the upstream gave it, or null for a blob. */
+  readonly mediaType: string | null;
+}
+
+/** Where a tag pointed when the upstream was last asked. */
+export interface TagEntry {
+  readonly digest: Digest;
+  /** Milliseconds since the epoch. */
+  readonly checkedAt: number;
+}
+
+/** What is counted since the cache was made. */
+export type Counter = `${"blob" | "manifest"}_${"hits" | "misses"}` | "joins" | "fills";
+
+/** How much is cached. */
+export interface CacheTotals {
+  readonly blobs: number;
+  readonly manifests: number;
+  /** Bytes of all content, manifests included. */
+  readonly bytes: number;
+}
+
+/** The index. Every call is synchronous and takes microseconds. */
+export interface CacheIndex extends Disposable {
+  /** Remembers committed content. */
+  putContent(digest: Digest, size: number): void;
+  /** Forgets content that is no longer in the store; its links stay. */
+  dropContent(digest: Digest): void;
+  /** The content's size in bytes, or undefined where it is not in the store; counts as a use. */
+  contentSize(digest: Digest): number | undefined;
+
+  putLink(place: Place, digest: Digest, mediaType: string | null): void;
+  link(place: Place, digest: Digest): Link | undefined;
+  dropLink(place: Place, digest: Digest): void;
+  /** A manifest that the repository is known to hold: the one linked last. */
+  anyManifest(place: Place): Digest | undefined;
+
+  putTag(place: Place, tag: Tag, entry: TagEntry): void;
+  tag(place: Place, tag: Tag): TagEntry | undefined;
+  dropTag(place: Place, tag: Tag): void;
+
+  /** Remembers when anybody was last seen to be allowed to read the repository. */
+  putPublic(place: Place, provenAt: number): void;
+  /** When it was last seen public, in milliseconds since the epoch. */
+  publicAt(place: Place): number | undefined;
+  dropPublic(place: Place): void;
+
+  count(counter: Counter): void;
+  counters(): ReadonlyMap<Counter, number>;
+  totals(): CacheTotals;
+}

@@ -1,0 +1,56 @@
+/** Where verified content lies, named by its digest. */
+import type { Digest } from "../reference.ts";
+
+/** Bytes of a stored content, `start` to `end` inclusive. */
+export interface ByteSpan {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Stored content, opened. Whoever opened it consumes or cancels the stream, or closes it unread. */
+export interface StoredContent extends Disposable {
+  /** In bytes. */
+  readonly size: number;
+  /** The bytes, or a span of them. May be called once; owns the file from then on. */
+  stream(span?: ByteSpan): ReadableStream<Uint8Array<ArrayBuffer>>;
+}
+
+/** A file that is being written and becomes content when its digest is right. */
+export interface PartialFile {
+  /** Bytes written so far. */
+  readonly written: number;
+  /** Appends all the bytes. @throws where the disk refuses. */
+  append(bytes: Uint8Array): void;
+  /** Opens what is written for reading beside the writer. */
+  open(): Deno.FsFile;
+  /** Makes it the digest's content, durably. @throws where the disk refuses. */
+  commit(digest: Digest): Promise<void>;
+  /** Throws it away, unless it was committed; those who opened it may read on. */
+  discard(): void;
+}
+
+/** The bytes of the cache. */
+export interface ContentStore {
+  /** Opens content, or undefined where there is none. */
+  open(digest: Digest): StoredContent | undefined;
+  /** Reads content whole; for manifests. */
+  read(digest: Digest): Uint8Array<ArrayBuffer> | undefined;
+  /**
+   * Stores small content whole, durably, unless this store keeps nothing; says whether it did. The
+   * caller has verified the bytes.
+   */
+  write(digest: Digest, bytes: Uint8Array): Promise<boolean>;
+  /** Begins a file; undefined where this store keeps nothing. @throws where the disk refuses. */
+  begin(): PartialFile | undefined;
+  /** Removes content that is there. */
+  remove(digest: Digest): void;
+}
+
+/** The store of a proxy that caches nothing. */
+export const NO_STORE: ContentStore = {
+  open: () => undefined,
+  read: () => undefined,
+  write: () => Promise.resolve(false),
+  begin: () => undefined,
+  remove: () => undefined,
+};

@@ -1,0 +1,102 @@
+/** Wires the parts of a running proxy from its configuration; what each may know it is given here. */
+import { lookup } from "node:dns/promises";
+import { createTokenSource } from "../auth/tokens.ts";
+import type { CacheIndex } from "../cache/index.ts";
+import type { ContentStore } from "../cache/store.ts";
+import type { Config } from "../config/config.ts";
+import { createOutbound } from "../outbound.ts";
+import { createAccessProofs } from "../pull/access.ts";
+import { createBlobHandler } from "../pull/blob.ts";
+import { createFills, type Fills } from "../pull/fill.ts";
+import { createListingHandler } from "../pull/listing.ts";
+import { createManifestHandler } from "../pull/manifest.ts";
+import { createManifestCache } from "../pull/manifest_cache.ts";
+import { createManifestSource } from "../pull/manifest_source.ts";
+import { createFollower } from "../redirect/follow.ts";
+import { createPing } from "../relay/ping.ts";
+import { createRealmExchange } from "../relay/realm_exchange.ts";
+import { createTokenEndpoint } from "../relay/token_endpoint.ts";
+import { createRouter } from "../routing/router.ts";
+import { createTargetGuard } from "../target_guard.ts";
+import { createUpstreamClient } from "../upstream/client.ts";
+import { createOrigin } from "../upstream/origin.ts";
+import { createWebApp } from "../web/app.ts";
+import { createRegistryHandler } from "../web/registry.ts";
+import { createServer } from "../web/server.ts";
+
+/** Where content and what is known of it lie. */
+export interface Cache {
+  readonly index: CacheIndex;
+  readonly store: ContentStore;
+}
+
+/** Whether the process should be sent requests. */
+export interface Readiness {
+  readonly isDraining: boolean;
+}
+
+/** Makes the request handler. `lifetime` ends whatever belongs to no single request. */
+export function compose(
+  config: Config,
+  { index, store }: Cache,
+  lifetime: AbortSignal,
+  readiness: Readiness,
+): { handler: ReturnType<typeof createServer>; fills: Fills } {
+  const now = Date.now;
+  const outbound = createOutbound({
+    fetch: (input, init) => fetch(input, init),
+    headersTimeoutSeconds: config.timeouts.upstreamHeadersSeconds,
+  });
+  const guard = createTargetGuard({
+    privateTargets: config.privateTargets,
+    lookup: async (hostname) =>
+      (await lookup(hostname, { all: true })).map(({ address }) => address),
+    resolvesElsewhere: Deno.env.has("HTTPS_PROXY") || Deno.env.has("https_proxy"),
+  });
+  const tokens = createTokenSource({ outbound, guard, now, lifetime });
+  const client = createUpstreamClient({ outbound, tokens });
+  const follow = createFollower(outbound, guard);
+  const origin = createOrigin({ client, follow, policy: config.redirect });
+  const proofs = createAccessProofs({
+    index,
+    origin,
+    staleIfErrorSeconds: config.cache.staleIfErrorSeconds,
+    now,
+    lifetime,
+  });
+  const fills = createFills({
+    store,
+    index,
+    origin,
+    proofs,
+    idleSeconds: config.timeouts.upstreamIdleSeconds,
+    lifetime,
+  });
+  const router = createRouter(config);
+  const exchange = createRealmExchange({ client, outbound, guard });
+  const registry = createRegistryHandler({
+    router,
+    client,
+    ping: createPing({ client, now, lifetime }),
+    token: createTokenEndpoint({ router, exchange }),
+    manifest: createManifestHandler({
+      index,
+      cache: createManifestCache({ index, store, now }),
+      source: createManifestSource({ origin, proofs, lifetime }),
+      proofs,
+      ttlSeconds: config.cache.manifestTtlSeconds,
+      offline: config.cache.offline,
+      now,
+    }),
+    blob: createBlobHandler({ index, store, origin, proofs, fills }),
+    listing: createListingHandler(origin),
+  });
+  const web = createWebApp({ config, router, index, fills, readiness, startedAt: new Date() });
+  const handler = createServer({
+    registry,
+    web,
+    publicUrl: config.publicUrl,
+    trustedProxies: config.trustedProxies,
+  });
+  return { handler, fills };
+}

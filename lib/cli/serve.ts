@@ -1,0 +1,105 @@
+/** `entrepot serve`: composes the parts from a configuration, serves, and drains on a signal. */
+import { getLogger } from "@logtape/logtape";
+// @ts-types="../std_path.d.ts"
+import { join } from "@std/path";
+import { openDiskStore } from "../cache/disk_store.ts";
+import { openSqliteIndex } from "../cache/sqlite_index.ts";
+import { NO_STORE } from "../cache/store.ts";
+import type { Config } from "../config/config.ts";
+import { configureLog, describeCause, flushLog } from "../log.ts";
+import type { Fills } from "../pull/fill.ts";
+import { VERSION } from "../version.ts";
+import { type Cache, compose } from "./compose.ts";
+
+const log = getLogger(["entrepot"]);
+
+/**
+ * Serves until SIGTERM or SIGINT, lets transfers finish for the grace time, and resolves with the
+ * process's exit code.
+ */
+export async function serve(config: Config, warnings: readonly string[]): Promise<number> {
+  configureLog(config.log);
+  for (const warning of warnings) log.warn("{warning}", { warning });
+  const lifetime = new AbortController();
+  let cache: Cache;
+  try {
+    cache = openCache(config);
+  } catch (error) {
+    log.error("CACHE_DIR {dir} cannot be used: {cause}; name a folder that can be written", {
+      dir: config.cache.dir,
+      cause: describeCause(error),
+    });
+    await flushLog();
+    return 1;
+  }
+  using index = cache.index;
+  const readiness = { isDraining: false };
+  const { handler, fills } = compose(config, { ...cache, index }, lifetime.signal, readiness);
+
+  let server: Deno.HttpServer;
+  try {
+    server = Deno.serve({
+      hostname: config.listen.host,
+      port: config.listen.port,
+      onListen: ({ hostname, port }) =>
+        log.info("entrepot {version} listens on {hostname}:{port}", {
+          version: VERSION,
+          hostname,
+          port,
+          upstream: config.defaultUpstream?.registry ?? null,
+          domain: config.customDomain,
+        }),
+    }, handler);
+  } catch (error) {
+    log.error("cannot listen on {host}:{port}: {cause}; choose another PORT or HOST", {
+      ...config.listen,
+      cause: describeCause(error),
+    });
+    await flushLog();
+    return 1;
+  }
+  await signalled();
+  readiness.isDraining = true;
+  await drain(server, fills, lifetime, config.timeouts.shutdownGraceSeconds);
+  await flushLog();
+  return 0;
+}
+
+function openCache(config: Config): Cache {
+  if (!config.cache.enabled) return { index: openSqliteIndex(":memory:"), store: NO_STORE };
+  const store = openDiskStore(config.cache.dir);
+  return { store, index: openSqliteIndex(join(config.cache.dir, "index.sqlite")) };
+}
+
+/** Resolves at the first signal that asks the process to end. */
+function signalled(): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const signals: Deno.Signal[] = ["SIGTERM", "SIGINT"];
+  const end = (): void => {
+    for (const signal of signals) Deno.removeSignalListener(signal, end);
+    resolve();
+  };
+  for (const signal of signals) Deno.addSignalListener(signal, end);
+  return promise;
+}
+
+/** Takes no more requests, lets transfers finish, and ends what is left after the grace time. */
+async function drain(
+  server: Deno.HttpServer,
+  fills: Fills,
+  lifetime: AbortController,
+  graceSeconds: number,
+): Promise<void> {
+  log.info("draining: {fills} fills under way, up to {graceSeconds} s", {
+    fills: fills.active,
+    graceSeconds,
+  });
+  const finished = server.shutdown().then(() => fills.idle());
+  const grace = Promise.withResolvers<"late">();
+  const timer = setTimeout(() => grace.resolve("late"), graceSeconds * 1000);
+  const outcome = await Promise.race([finished.then(() => "finished" as const), grace.promise]);
+  clearTimeout(timer);
+  lifetime.abort(new Error("the proxy is shutting down"));
+  if (outcome === "late") log.warn("transfers were cut by the end of SHUTDOWN_GRACE");
+  log.info("ended");
+}

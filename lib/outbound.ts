@@ -1,0 +1,80 @@
+/**
+ * The one way out of this process: every request to a registry, a token realm or a storage host
+ * goes through here, so that time-outs, identity encoding and error messages are the same for all.
+ */
+import { RegistryError } from "./errors.ts";
+import { describeCause } from "./log.ts";
+import { VERSION } from "./version.ts";
+
+/** The part of `fetch` that is used; tests hand in their own. */
+export type Fetch = (input: URL, init: RequestInit) => Promise<Response>;
+
+/** A request that leaves this process. */
+export interface OutboundRequest {
+  readonly url: URL;
+  readonly method?: string;
+  readonly headers?: HeadersInit;
+  readonly body?: BodyInit;
+  /** Ends the request and its body. */
+  readonly signal: AbortSignal;
+  /** What messages call the other side, such as `docker.io`. */
+  readonly peer: string;
+}
+
+/**
+ * Sends a request and resolves with the response's headers; the caller owns the body.
+ * Redirects are never followed here.
+ *
+ * @throws {RegistryError} UNAVAILABLE with status 504 on a time-out and 502 on any other failure.
+ * @throws the signal's reason when the signal ended it.
+ */
+export type Outbound = (request: OutboundRequest) => Promise<Response>;
+
+const USER_AGENT = `entrepot/${VERSION}`;
+
+/** Makes the way out. `headersTimeoutSeconds` bounds the wait for response headers, not the body. */
+export function createOutbound(
+  options: { fetch: Fetch; headersTimeoutSeconds: number },
+): Outbound {
+  return async function send(request) {
+    const deadline = new AbortController();
+    const timer = setTimeout(() => deadline.abort(), options.headersTimeoutSeconds * 1000);
+    const headers = new Headers(request.headers);
+    headers.set("user-agent", USER_AGENT);
+    // Without this the runtime asks for compression, decodes, and keeps the wrong content-length.
+    headers.set("accept-encoding", "identity");
+    if (!headers.has("accept")) headers.set("accept", "*/*");
+    try {
+      return await options.fetch(request.url, {
+        method: request.method ?? "GET",
+        headers,
+        redirect: "manual",
+        signal: AbortSignal.any([request.signal, deadline.signal]),
+        ...(request.body === undefined ? {} : { body: request.body }),
+      });
+    } catch (error) {
+      request.signal.throwIfAborted();
+      throw outboundFailure(request, error, deadline.signal.aborted, options.headersTimeoutSeconds);
+    } finally {
+      clearTimeout(timer);
+    }
+  };
+}
+
+function outboundFailure(
+  request: OutboundRequest,
+  error: unknown,
+  timedOut: boolean,
+  timeoutSeconds: number,
+): RegistryError {
+  const host = request.url.host;
+  const place = host === request.peer ? host : `${request.peer} (${host})`;
+  const message = timedOut
+    ? `${place} did not answer within ${timeoutSeconds} s`
+    : `${place} could not be reached: ${describeCause(error)}`;
+  return new RegistryError("UNAVAILABLE", message, {
+    status: timedOut ? 504 : 502,
+    detail: { upstream: request.peer, host },
+    cause: error,
+  });
+}

@@ -1,0 +1,95 @@
+/** Manifests in the cache: the bytes in the store, what they are and where tags point in the index. */
+import { getLogger } from "@logtape/logtape";
+import type { CacheIndex, Place } from "../cache/index.ts";
+import type { ContentStore } from "../cache/store.ts";
+import { describeCause } from "../log.ts";
+import { LruMap } from "../lru.ts";
+import { isSignedSchema1 } from "../media_type.ts";
+import type { Digest, Tag } from "../reference.ts";
+import type { Manifest } from "./manifest_value.ts";
+
+const log = getLogger(["entrepot", "manifest"]);
+const MAX_HEADS = 1000;
+
+/** A tag's manifest with the time at which the upstream last said that it is. */
+export interface TaggedManifest {
+  readonly manifest: Manifest;
+  /** Milliseconds since the epoch. */
+  readonly checkedAt: number;
+}
+
+/** What is known of manifests. */
+export interface ManifestCache {
+  byDigest(place: Place, digest: Digest): Manifest | undefined;
+  byTag(place: Place, tag: Tag): TaggedManifest | undefined;
+  /** Keeps a verified manifest, and the tag by which it was asked. A failing disk is only logged. */
+  keep(place: Place, manifest: Manifest, tag: Tag | undefined): Promise<void>;
+  /**
+   * Notes where the upstream says that a tag points. The tag keeps its old manifest until the new
+   * one is here, so that there is always something to serve.
+   */
+  noteTag(place: Place, tag: Tag, digest: Digest): void;
+  dropTag(place: Place, tag: Tag): void;
+}
+
+/** Makes the cache. */
+export function createManifestCache(
+  options: { index: CacheIndex; store: ContentStore; now: () => number },
+): ManifestCache {
+  const { index, store, now } = options;
+  /** Tags that were seen to point to manifests that are not here yet. */
+  const awaited = new LruMap<string, { tag: Tag; checkedAt: number }>(MAX_HEADS);
+
+  function byDigest(place: Place, digest: Digest): Manifest | undefined {
+    const mediaType = index.link(place, digest)?.mediaType ?? null;
+    if (mediaType === null || index.contentSize(digest) === undefined) return undefined;
+    const bytes = store.read(digest);
+    if (bytes === undefined) {
+      index.dropContent(digest);
+      return undefined;
+    }
+    return { bytes, digest, mediaType, size: bytes.length, quota: new Headers() };
+  }
+
+  function byTag(place: Place, tag: Tag): TaggedManifest | undefined {
+    const entry = index.tag(place, tag);
+    const manifest = entry === undefined ? undefined : byDigest(place, entry.digest);
+    if (entry === undefined || manifest === undefined) return undefined;
+    return { manifest, checkedAt: entry.checkedAt };
+  }
+
+  async function keep(place: Place, manifest: Manifest, tag: Tag | undefined): Promise<void> {
+    // Its digest is not that of its bytes, so the store could not verify it later.
+    if (isSignedSchema1(manifest.mediaType)) return;
+    const { digest } = manifest;
+    try {
+      if (!await store.write(digest, manifest.bytes)) return;
+      index.putContent(digest, manifest.size);
+      index.putLink(place, digest, manifest.mediaType);
+      if (tag !== undefined) index.putTag(place, tag, { digest, checkedAt: now() });
+      const key = keyOf(place, digest);
+      const head = awaited.get(key);
+      if (head !== undefined) index.putTag(place, head.tag, { digest, checkedAt: head.checkedAt });
+      awaited.delete(key);
+    } catch (error) {
+      // A pull that the upstream can serve never fails for the cache.
+      log.error("manifest {digest} could not be cached: {cause}", {
+        digest,
+        cause: describeCause(error),
+      });
+    }
+  }
+
+  function noteTag(place: Place, tag: Tag, digest: Digest): void {
+    const isHere = (index.link(place, digest)?.mediaType ?? null) !== null &&
+      index.contentSize(digest) !== undefined;
+    if (isHere) index.putTag(place, tag, { digest, checkedAt: now() });
+    else awaited.set(keyOf(place, digest), { tag, checkedAt: now() });
+  }
+
+  return { byDigest, byTag, keep, noteTag, dropTag: (place, tag) => index.dropTag(place, tag) };
+}
+
+function keyOf(place: Place, digest: Digest): string {
+  return `${place.registry} ${place.repository} ${digest}`;
+}

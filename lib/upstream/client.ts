@@ -1,0 +1,186 @@
+/**
+ * One authenticated way to ask a registry. Knows tokens: a request goes out with what is known of
+ * the upstream's challenge, and once more where a 401 teaches better. Redirects are the caller's.
+ */
+import type { Upstream } from "../config/config.ts";
+import type { Repository } from "../reference.ts";
+import type { Outbound } from "../outbound.ts";
+import { type Challenge, parseChallenges } from "../auth/challenge.ts";
+import type { Credential } from "../auth/credential.ts";
+import { upstreamError } from "./failure.ts";
+import type { TokenRequest, TokenSource } from "../auth/tokens.ts";
+
+/** A request to a registry. */
+export interface UpstreamRequest {
+  readonly upstream: Upstream;
+  readonly method: "GET" | "HEAD";
+  /** Under the upstream's base, beginning with `/v2/`; with its query, byte for byte. */
+  readonly path: string;
+  readonly headers?: HeadersInit;
+  /** The scope that the request needs, such as `repository:library/nginx:pull`, or none. */
+  readonly scope: string | null;
+  readonly credential: Credential;
+  readonly signal: AbortSignal;
+}
+
+/** How an upstream wants to be authenticated, as far as it has said. */
+export type KnownChallenge =
+  | { readonly kind: "unknown" }
+  | { readonly kind: "none" }
+  | { readonly kind: "bearer"; readonly challenge: Challenge }
+  | { readonly kind: "basic"; readonly challenge: Challenge };
+
+/** Asks registries. */
+export interface UpstreamClient {
+  /**
+   * Resolves with whatever the registry answered; no status is an error here.
+   *
+   * @throws {RegistryError} where it or its realm cannot be reached.
+   */
+  send(request: UpstreamRequest): Promise<Response>;
+  /** What the upstream's last 401 said; a 200 on `/v2/` without credentials says none. */
+  challengeOf(upstream: Upstream): KnownChallenge;
+  /**
+   * Asks `/v2/` without credentials.
+   *
+   * @throws {RegistryError} where the upstream cannot be reached or answers neither 200 nor 401.
+   */
+  learnChallenge(upstream: Upstream, signal: AbortSignal): Promise<KnownChallenge>;
+}
+
+/** The scope for reading a repository. */
+export function pullScope(repository: Repository): string {
+  return `repository:${repository}:pull`;
+}
+
+/** The URL of a path under an upstream, keeping the upstream's own path prefix and the query. */
+export function upstreamUrl(upstream: Upstream, path: string): URL {
+  const base = upstream.url.href.replace(/\/$/, "");
+  return new URL(base + path);
+}
+
+/** Makes the client. */
+export function createUpstreamClient(
+  options: { outbound: Outbound; tokens: TokenSource },
+): UpstreamClient {
+  const { outbound, tokens } = options;
+  const challenges = new Map<string, KnownChallenge>();
+
+  async function send(request: UpstreamRequest): Promise<Response> {
+    const credential = ownCredential(request);
+    if (credential.kind === "bearer") {
+      const response = await sendOnce(request, `Bearer ${credential.token}`);
+      noteChallenge(request.upstream, response);
+      return response;
+    }
+    const known = challengeOf(request.upstream);
+    const first = await sendOnce(request, await authorization(request, credential, known));
+    if (first.status !== 401) return first;
+
+    const learned = noteChallenge(request.upstream, first);
+    if (!teachesMore(known, learned)) return first;
+    if (known.kind === "bearer") {
+      tokens.forget(tokenRequest(request, credential, known.challenge));
+    }
+    const retry = await authorization(request, credential, learned);
+    if (retry === null) return first;
+    await first.body?.cancel();
+    return await sendOnce(request, retry);
+  }
+
+  function sendOnce(request: UpstreamRequest, authorization: string | null): Promise<Response> {
+    const headers = new Headers(request.headers);
+    if (authorization !== null) headers.set("authorization", authorization);
+    return outbound({
+      url: upstreamUrl(request.upstream, request.path),
+      method: request.method,
+      headers,
+      signal: request.signal,
+      peer: request.upstream.registry,
+    });
+  }
+
+  /** The Authorization value for what is known, or null where there is none to send. */
+  async function authorization(
+    request: UpstreamRequest,
+    credential: Exclude<Credential, { kind: "bearer" }>,
+    known: KnownChallenge,
+  ): Promise<string | null> {
+    switch (known.kind) {
+      case "unknown":
+      case "none":
+        return null;
+      case "basic":
+        return credential.kind === "basic" ? `Basic ${credential.value}` : null;
+      case "bearer": {
+        const answer = await tokens.get(tokenRequest(request, credential, known.challenge));
+        return answer.kind === "token" ? `Bearer ${answer.token}` : null;
+      }
+      default:
+        return known satisfies never;
+    }
+  }
+
+  function challengeOf(upstream: Upstream): KnownChallenge {
+    return challenges.get(upstream.alias) ?? { kind: "unknown" };
+  }
+
+  /** Remembers a 401's challenge. Bearer is preferred where both are offered. */
+  function noteChallenge(upstream: Upstream, response: Response): KnownChallenge {
+    if (response.status !== 401) return challengeOf(upstream);
+    const offered = parseChallenges(response.headers.get("www-authenticate") ?? "");
+    const bearer = offered.find(({ scheme }) => scheme === "bearer");
+    const basic = offered.find(({ scheme }) => scheme === "basic");
+    const known: KnownChallenge = bearer !== undefined
+      ? { kind: "bearer", challenge: bearer }
+      : basic !== undefined
+      ? { kind: "basic", challenge: basic }
+      : challengeOf(upstream);
+    challenges.set(upstream.alias, known);
+    return known;
+  }
+
+  async function learnChallenge(
+    upstream: Upstream,
+    signal: AbortSignal,
+  ): Promise<KnownChallenge> {
+    const response = await outbound({
+      url: upstreamUrl(upstream, "/v2/"),
+      signal,
+      peer: upstream.registry,
+    });
+    if (!response.ok && response.status !== 401) {
+      throw await upstreamError(response, upstream, "repository");
+    }
+    await response.body?.cancel();
+    if (response.ok) challenges.set(upstream.alias, { kind: "none" });
+    return noteChallenge(upstream, response);
+  }
+
+  return { send, challengeOf, learnChallenge };
+}
+
+/** Whose credential goes out: the proxy's account where the operator configured one. */
+function ownCredential({ upstream, credential }: UpstreamRequest): Credential {
+  if (upstream.auth.kind === "relay") return credential;
+  const pair = new TextEncoder().encode(`${upstream.auth.username}:${upstream.auth.password}`);
+  return { kind: "basic", value: pair.toBase64() };
+}
+
+/** Whether asking again can help: not where a fresh token was found too weak (RFC 6750 section 3.1). */
+function teachesMore(known: KnownChallenge, learned: KnownChallenge): boolean {
+  if (known.kind !== "bearer" || learned.kind !== "bearer") return true;
+  const isSame = ["realm", "service"].every((name) =>
+    known.challenge.params.get(name) === learned.challenge.params.get(name)
+  );
+  return !isSame || learned.challenge.params.get("error") !== "insufficient_scope";
+}
+
+function tokenRequest(
+  request: UpstreamRequest,
+  credential: TokenRequest["credential"],
+  challenge: Challenge,
+): TokenRequest {
+  const { upstream, scope } = request;
+  return { upstream, challenge, scopes: scope === null ? [] : [scope], credential };
+}

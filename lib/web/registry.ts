@@ -1,0 +1,193 @@
+/**
+ * Everything under `/v2`: a request becomes a route, the route finds its handler, and an error
+ * becomes the registry's JSON with the challenge that this client can follow.
+ */
+import { credentialOf } from "../auth/credential.ts";
+import type { Upstream } from "../config/config.ts";
+import { RegistryError } from "../errors.ts";
+import type { ClientOrigin } from "../http.ts";
+import type { BlobHandler } from "../pull/blob.ts";
+import type { ListingHandler } from "../pull/listing.ts";
+import type { ManifestHandler } from "../pull/manifest.ts";
+import type { PullFacts, PullRequest } from "../pull/request.ts";
+import { clientChallenge } from "../relay/challenge.ts";
+import type { Ping } from "../relay/ping.ts";
+import type { TokenEndpoint } from "../relay/token_endpoint.ts";
+import type { Addressing, Route, Target } from "../routing/route.ts";
+import type { Router } from "../routing/router.ts";
+import type { UpstreamClient } from "../upstream/client.ts";
+
+/** What the request's log line and metrics say beside method, path and status. */
+export interface RequestFacts extends Partial<PullFacts> {
+  route: Route["kind"] | "web";
+  upstream?: string;
+  repository?: string;
+}
+
+/** A request under `/v2` with what the server knows of it. */
+export interface RegistryRequest {
+  readonly request: Request;
+  readonly url: URL;
+  readonly origin: ClientOrigin;
+  /** Filled in on the way. */
+  readonly facts: RequestFacts;
+}
+
+/** Serves `/v2`. Throws nothing but defects. */
+export type RegistryHandler = (request: RegistryRequest) => Promise<Response>;
+
+/** What serves each route. */
+export interface RegistryDeps {
+  readonly router: Router;
+  readonly client: UpstreamClient;
+  readonly ping: Ping;
+  readonly token: TokenEndpoint;
+  readonly manifest: ManifestHandler;
+  readonly blob: BlobHandler;
+  readonly listing: ListingHandler;
+}
+
+/** Makes the handler. */
+export function createRegistryHandler(deps: RegistryDeps): RegistryHandler {
+  return async function handleRegistry(input) {
+    const { request, url, origin, facts } = input;
+    const route = deps.router.route({ method: request.method, url, host: origin.host });
+    facts.route = route.kind;
+    const subject = subjectOf(route);
+    if (subject !== null) facts.upstream = subject.upstream.registry;
+    if (subject?.target) facts.repository = subject.target.repository;
+    let response: Response;
+    try {
+      response = await serve(input, route);
+    } catch (error) {
+      if (!(error instanceof RegistryError)) throw error;
+      response = withChallenge(error, input, subject).toResponse(request.method);
+    }
+    response.headers.set("docker-distribution-api-version", "registry/2.0");
+    if (subject?.addressing.kind === "ns") {
+      response.headers.set("oci-namespace", subject.addressing.ns);
+    }
+    return response;
+  };
+
+  function serve(input: RegistryRequest, route: Route): Promise<Response> {
+    const { request, url } = input;
+    switch (route.kind) {
+      case "ping":
+        return deps.ping(
+          route.upstream,
+          credentialOf(request.headers, route.upstream),
+          request.signal,
+        );
+      case "token":
+        return deps.token(request, route, request.signal);
+      case "manifest":
+        return deps.manifest(readOf(input, route.target), route.target, route.reference);
+      case "blob":
+        return deps.blob(readOf(input, route.target), route.target, route.digest);
+      case "tags":
+        return deps.listing(readOf(input, route.target), route.target, "tags/list", url.search);
+      case "referrers":
+        return deps.listing(
+          readOf(input, route.target),
+          route.target,
+          `referrers/${route.digest}`,
+          url.search,
+        );
+      case "catalog":
+        throw new RegistryError("UNSUPPORTED", "the catalog of a registry is not served");
+      case "upload":
+        throw new RegistryError("UNSUPPORTED", "this proxy does not take pushes");
+      case "unknown_upstream":
+        return Promise.resolve(unknownUpstream(route.requested, deps.router));
+      case "invalid":
+        throw new RegistryError(route.code, route.message, {
+          status: route.status,
+          ...(route.allow === null ? {} : { headers: { allow: route.allow } }),
+        });
+      default:
+        return route satisfies never;
+    }
+  }
+
+  /**
+   * A read of a repository.
+   *
+   * @throws {RegistryError} UNSUPPORTED for a write: it must reach the upstream or fail, and never
+   * be answered from a cache.
+   */
+  function readOf({ request, facts }: RegistryRequest, { upstream }: Target): PullRequest {
+    const { method } = request;
+    if (method !== "GET" && method !== "HEAD") {
+      throw new RegistryError("UNSUPPORTED", "this proxy does not take pushes or deletions", {
+        headers: { allow: "GET, HEAD" },
+      });
+    }
+    return {
+      method,
+      headers: request.headers,
+      credential: credentialOf(request.headers, upstream),
+      signal: request.signal,
+      note: (noted) => Object.assign(facts, noted),
+    };
+  }
+
+  /** A 401 tells the client where it gets a token: here. */
+  function withChallenge(
+    error: RegistryError,
+    { origin }: RegistryRequest,
+    subject: Subject | null,
+  ): RegistryError {
+    if (error.status !== 401 || subject === null) return error;
+    const { upstream, addressing, target } = subject;
+    if (upstream.auth.kind === "account") {
+      // The caller has no credential to offer: the proxy's own was not enough.
+      return new RegistryError("DENIED", `the account of this proxy may not read this`, {
+        detail: error.detail,
+      });
+    }
+    const challenge = clientChallenge({
+      known: deps.client.challengeOf(upstream),
+      origin,
+      addressing,
+      repository: target === null ? null : { clientName: target.clientName, actions: "pull" },
+    });
+    if (challenge !== undefined) error.headers.set("www-authenticate", challenge);
+    return error;
+  }
+}
+
+/** What a route is about, where it is about an upstream at all. */
+interface Subject {
+  readonly upstream: Upstream;
+  readonly addressing: Addressing;
+  readonly target: Target | null;
+}
+
+function subjectOf(route: Route): Subject | null {
+  switch (route.kind) {
+    case "ping":
+    case "catalog":
+      return { upstream: route.upstream, addressing: route.addressing, target: null };
+    case "token":
+      // Its 401 is the realm's own refusal; a challenge would send the client in a circle.
+    case "unknown_upstream":
+    case "invalid":
+      return null;
+    default:
+      return {
+        upstream: route.target.upstream,
+        addressing: route.target.addressing,
+        target: route.target,
+      };
+  }
+}
+
+/** 404 with what is served instead: in the registry's error JSON, and in the words of the seeds. */
+function unknownUpstream(requested: string, router: Router): Response {
+  const message = `${requested} is not a registry that is served here`;
+  return Response.json({
+    errors: [{ code: "NAME_UNKNOWN", message, detail: { requested } }],
+    ...router.routes,
+  }, { status: 404 });
+}
