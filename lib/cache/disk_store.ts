@@ -87,6 +87,11 @@ export function openDiskStore(dir: string): ContentStore {
     },
     begin,
     remove: (digest) => removeIfThere(pathOf(digest)),
+    async probe() {
+      const path = join(partialDir, `probe-${crypto.randomUUID()}`);
+      await Deno.writeTextFile(path, "", { createNew: true });
+      await Deno.remove(path);
+    },
   };
 }
 

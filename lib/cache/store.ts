@@ -44,6 +44,8 @@ export interface ContentStore {
   begin(): PartialFile | undefined;
   /** Removes content that is there. */
   remove(digest: Digest): void;
+  /** Resolves when the store can be written. @throws where it cannot. */
+  probe(): Promise<void>;
 }
 
 /** The store of a proxy that caches nothing. */
@@ -53,4 +55,5 @@ export const NO_STORE: ContentStore = {
   write: () => Promise.resolve(false),
   begin: () => undefined,
   remove: () => undefined,
+  probe: () => Promise.resolve(),
 };

@@ -91,7 +91,15 @@ export function compose(
     blob: createBlobHandler({ index, store, origin, proofs, fills }),
     listing: createListingHandler(origin),
   });
-  const web = createWebApp({ config, router, index, fills, readiness, startedAt: new Date() });
+  const web = createWebApp({
+    cacheConfig: config.cache,
+    router,
+    index,
+    store,
+    fills,
+    isDraining: () => readiness.isDraining,
+    startedAt: new Date(),
+  });
   const handler = createServer({
     registry,
     web,

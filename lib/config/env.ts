@@ -12,7 +12,7 @@ export function readEnvironment(env: Readonly<Record<string, string>>): RawConfi
   for (const [key, value] of Object.entries(env)) {
     const meaning = readKey(key);
     if (meaning.kind !== "unknown") {
-      addValue(config, meaning, key, { text: value.trim(), label: key });
+      addValue(config, meaning, key, { text: value, label: key });
     } else if (
       meaning.suggestion !== undefined && OUR_PREFIXES.some((prefix) => key.startsWith(prefix))
     ) {

@@ -20,7 +20,14 @@ export function readConfigFile(path: string, yaml: string): RawConfig {
     }
     return config;
   }
-  const root = toJson(document);
+  let root: unknown;
+  try {
+    root = document.toJS({ maxAliasCount: 100 });
+  } catch {
+    // The one failure left after parsing: aliases that would unfold without bound.
+    config.faults.push(fault(path, "use fewer YAML aliases"));
+    return config;
+  }
   if (root === null || root === "") return config;
   if (!isMap(root)) {
     config.faults.push(fault(path, "write a map of keys and values, such as `port: 8080`"));
@@ -90,8 +97,7 @@ function addText(
 ): void {
   const isList = Array.isArray(value) && value.every((entry) => typeof entry === "string");
   const text = isList ? value.join(",") : value;
-  // A scalar keeps its spaces in the environment's way: only around it do they mean nothing.
-  if (typeof text === "string") addValue(config, meaning, key, { text: text.trim(), label });
+  if (typeof text === "string") addValue(config, meaning, key, { text, label });
   else config.faults.push(fault(label, "write one value or a list of values"));
 }
 
@@ -100,10 +106,6 @@ function toRules(value: unknown): unknown {
   if (isMap(value)) return Object.entries(value).map(([host, mode]) => `${host}=${String(mode)}`);
   if (!Array.isArray(value)) return value;
   return value.map((rule: unknown) => isMap(rule) ? `${rule["host"]}=${rule["mode"]}` : rule);
-}
-
-function toJson(document: ReturnType<typeof parseDocument>): unknown {
-  return document.toJS({ maxAliasCount: 100 });
 }
 
 function isMap(value: unknown): value is Record<string, unknown> {

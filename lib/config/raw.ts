@@ -2,7 +2,7 @@
  * A configuration before it is understood: texts by key, each with the name under which its author
  * wrote it. Environment and file make one each; the environment's wins key by key.
  */
-import { type ConfigFault, suggestName } from "./fault.ts";
+import { type ConfigFault, isSecretKey, suggestName } from "./fault.ts";
 import { SETTING_KEYS, UPSTREAM_FIELD_NAMES } from "./schema.ts";
 
 /** One value as it was written. */
@@ -55,14 +55,19 @@ export function upstreamKey(alias: string, field: string): string {
   return `UPSTREAM_${alias.toUpperCase().replaceAll("-", "_")}_${field}`;
 }
 
-/** Adds a value under what its key stands for. Empty values are as if they were not there. */
+/**
+ * Adds a value under what its key stands for. Space around it is dropped, except around secrets;
+ * an empty value is as if it were not there.
+ */
 export function addValue(
   config: RawConfig,
   meaning: KeyMeaning,
   key: string,
-  value: RawValue,
+  written: RawValue,
 ): void {
-  if (value.text === "" || meaning.kind === "unknown") return;
+  const text = isSecretKey(key) ? written.text : written.text.trim();
+  if (text === "" || meaning.kind === "unknown") return;
+  const value = { text, label: written.label };
   const isUpstream = meaning.kind === "upstream";
   const values = isUpstream ? fieldsOf(config, meaning.alias) : config.settings;
   const name = isUpstream ? meaning.field : key;

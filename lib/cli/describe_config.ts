@@ -1,0 +1,61 @@
+/**
+ * The configuration in effect as YAML, in the keys that a configuration file has. It can be used as
+ * one, once the passwords are put in.
+ */
+import { stringify } from "yaml";
+import type { Config, Upstream } from "../config/config.ts";
+import { formatDuration, formatSize } from "../config/units.ts";
+
+/** Returns YAML with a final line feed. Passwords are masked. */
+export function describeConfig(config: Config): string {
+  const { cache, timeouts, log, redirect, defaultUpstream } = config;
+  return stringify({
+    host: config.listen.host,
+    port: config.listen.port,
+    ...(config.customDomain === null ? {} : { customDomain: config.customDomain }),
+    ...(config.publicUrl === null ? {} : { publicUrl: config.publicUrl.origin }),
+    trustedProxies: config.trustedProxies,
+    ...(defaultUpstream === null ? {} : { targetUpstream: describeUrl(defaultUpstream.url) }),
+    redirectRules: redirect.rules.map(({ host, mode }) => `${host}=${mode}`),
+    blockedHosts: redirect.blockedHosts,
+    privateTargets: config.privateTargets,
+    cacheEnabled: cache.enabled,
+    cacheDir: cache.dir,
+    cacheMaxSize: formatSize(cache.maxBytes),
+    cacheMinFree: formatSize(cache.minFreeBytes),
+    cacheManifestTtl: formatDuration(cache.manifestTtlSeconds),
+    cacheBlobTtl: formatDuration(cache.blobTtlSeconds),
+    staleIfError: formatDuration(cache.staleIfErrorSeconds),
+    offline: cache.offline,
+    upstreamHeadersTimeout: formatDuration(timeouts.upstreamHeadersSeconds),
+    upstreamIdleTimeout: formatDuration(timeouts.upstreamIdleSeconds),
+    shutdownGrace: formatDuration(timeouts.shutdownGraceSeconds),
+    debug: log.debug,
+    logFormat: log.format,
+    logLevel: log.level,
+    upstreams: Object.fromEntries(
+      config.upstreams
+        // The default upstream that `targetUpstream` makes would otherwise be told twice.
+        .filter((upstream) => upstream !== defaultUpstream || upstream.alias !== "default")
+        .map((upstream) => [upstream.alias, describeUpstream(upstream)]),
+    ),
+  }, { lineWidth: 0 });
+}
+
+function describeUpstream(upstream: Upstream): Record<string, unknown> {
+  const { auth, names, realms } = upstream;
+  return {
+    url: describeUrl(upstream.url),
+    registry: upstream.registry,
+    names: names.filter((name) => name !== upstream.registry && name !== upstream.url.host),
+    auth: auth.kind,
+    ...(auth.kind === "account" ? { username: auth.username, password: "***" } : {}),
+    realms,
+    redirect: upstream.redirect,
+    library: upstream.hasLibrary,
+  };
+}
+
+function describeUrl(url: URL): string {
+  return url.href.replace(/\/$/, "");
+}
