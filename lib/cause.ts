@@ -36,7 +36,8 @@ const WORDS: readonly (readonly [RegExp, (rest: string) => string])[] = [
 export function describeCause(error: unknown): string {
   const deepest = rootCause(error);
   if (deepest instanceof Deno.errors.NotCapable) {
-    return "the address is denied to this process (--deny-net)";
+    const needed = /^Requires (.*?), run again/.exec(deepest.message)?.[1] ?? deepest.message;
+    return redactUrls(`not permitted to this process: ${needed}`);
   }
   if (deepest instanceof DOMException && deepest.name === "TimeoutError") return "timed out";
   if (deepest instanceof DOMException && deepest.name === "AbortError") return "aborted";

@@ -6,12 +6,18 @@
 // @ts-types="../std_path.d.ts"
 import { dirname, join } from "@std/path";
 import { type Digest, DIGEST_HEX_LENGTH, splitDigest } from "../reference.ts";
-import type { ByteSpan, ContentStore, PartialFile, StoredContent } from "./store.ts";
+import {
+  type ByteSpan,
+  type ContentStore,
+  type PartialFile,
+  type StoredContent,
+  StoreError,
+} from "./store.ts";
 
 const READ_BYTES = 256 * 1024;
 
 /**
- * Opens or makes the folder, and removes the partial files of an earlier process.
+ * Opens or makes the folder. Partial files of an earlier process stay, to be resumed.
  *
  * @throws where the folder cannot be made or written.
  */
@@ -21,7 +27,6 @@ export function openDiskStore(dir: string): ContentStore {
     Deno.mkdirSync(join(dir, "blobs", algorithm), { recursive: true });
   }
   Deno.mkdirSync(partialDir, { recursive: true });
-  for (const entry of Deno.readDirSync(partialDir)) Deno.removeSync(join(partialDir, entry.name));
   writeLayoutFiles(dir);
 
   function pathOf(digest: Digest): string {
@@ -29,37 +34,49 @@ export function openDiskStore(dir: string): ContentStore {
     return join(dir, "blobs", algorithm, hex);
   }
 
-  function begin(): PartialFile {
-    let path = join(partialDir, crypto.randomUUID());
-    const file = Deno.openSync(path, { write: true, createNew: true });
-    let written = 0;
-    let state: "open" | "committed" | "discarded" = "open";
+  function begin(key: string): PartialFile {
+    let path = join(partialDir, key);
+    const file = guarded(() => Deno.openSync(path, { append: true, create: true }));
+    let written = guarded(() => file.statSync().size);
+    let isOpen = true;
+    const close = (): boolean => {
+      const wasOpen = isOpen;
+      if (wasOpen) file.close();
+      isOpen = false;
+      return wasOpen;
+    };
     return {
       get written() {
         return written;
       },
       append(bytes) {
-        for (let offset = 0; offset < bytes.length;) {
-          offset += file.writeSync(bytes.subarray(offset));
-        }
-        written += bytes.length;
+        guarded(() => {
+          for (let offset = 0; offset < bytes.length;) {
+            const length = file.writeSync(bytes.subarray(offset));
+            offset += length;
+            written += length;
+          }
+        });
       },
       open: () => Deno.openSync(path),
       async commit(digest) {
         const target = pathOf(digest);
-        await file.sync();
-        // Not awaited apart: `open` must never see a path that has just moved.
-        Deno.renameSync(path, target);
-        path = target;
-        state = "committed";
-        file.close();
-        await syncDirectory(dirname(target));
+        try {
+          await file.sync();
+          // Synchronous, so that `open` never sees a path that has just moved.
+          Deno.renameSync(path, target);
+          path = target;
+          close();
+          await syncDirectory(dirname(target));
+        } catch (cause) {
+          throw new StoreError("the content cannot be committed", { cause });
+        }
+      },
+      keep() {
+        if (close() && written === 0) removeIfThere(path);
       },
       discard() {
-        if (state !== "open") return;
-        state = "discarded";
-        file.close();
-        removeIfThere(path);
+        if (close()) removeIfThere(path);
       },
     };
   }
@@ -75,7 +92,7 @@ export function openDiskStore(dir: string): ContentStore {
       }
     },
     async write(digest, bytes) {
-      const partial = begin();
+      const partial = begin(`small-${crypto.randomUUID()}`);
       try {
         partial.append(bytes);
         await partial.commit(digest);
@@ -93,6 +110,15 @@ export function openDiskStore(dir: string): ContentStore {
       await Deno.remove(path);
     },
   };
+}
+
+/** Runs a call on the file system; what it refuses is a {@linkcode StoreError}. */
+function guarded<Result>(call: () => Result): Result {
+  try {
+    return call();
+  } catch (cause) {
+    throw new StoreError("the disk refuses", { cause });
+  }
 }
 
 function openContent(path: string): StoredContent | undefined {

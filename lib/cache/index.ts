@@ -16,6 +16,13 @@ export interface Link {
   readonly mediaType: string | null;
 }
 
+/** What a manifest refers to. */
+export interface Child {
+  readonly digest: Digest;
+  /** In bytes, as the manifest says. */
+  readonly size: number;
+}
+
 /** Where a tag pointed when the upstream was last asked. */
 export interface TagEntry {
   readonly digest: Digest;
@@ -48,6 +55,11 @@ export interface CacheIndex extends Disposable {
   dropLink(place: Place, digest: Digest): void;
   /** A manifest that the repository is known to hold: the one linked last. */
   anyManifest(place: Place): Digest | undefined;
+
+  /** Remembers what a manifest refers to: config and layers, or the manifests of an index. */
+  putChildren(manifest: Digest, children: readonly Child[]): void;
+  /** The size in bytes that a manifest of the repository gives for the digest. */
+  childSize(place: Place, digest: Digest): number | undefined;
 
   putTag(place: Place, tag: Tag, entry: TagEntry): void;
   tag(place: Place, tag: Tag): TagEntry | undefined;

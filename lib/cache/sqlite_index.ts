@@ -13,6 +13,10 @@ const SCHEMA = `
     media_type TEXT, linked_at INTEGER NOT NULL,
     PRIMARY KEY (registry, repository, digest)
   ) WITHOUT ROWID, STRICT;
+  CREATE TABLE IF NOT EXISTS child (
+    digest TEXT NOT NULL, manifest TEXT NOT NULL, size INTEGER NOT NULL,
+    PRIMARY KEY (digest, manifest)
+  ) WITHOUT ROWID, STRICT;
   CREATE TABLE IF NOT EXISTS tag (
     registry TEXT NOT NULL, repository TEXT NOT NULL, tag TEXT NOT NULL,
     digest TEXT NOT NULL, checked_at INTEGER NOT NULL,
@@ -62,6 +66,10 @@ export function openSqliteIndex(path: string, now: () => number = Date.now): Cac
     dropLink: db.prepare("DELETE FROM link WHERE registry = ? AND repository = ? AND digest = ?"),
     anyManifest: db.prepare(
       "SELECT digest FROM link WHERE registry = ? AND repository = ? AND media_type IS NOT NULL ORDER BY linked_at DESC LIMIT 1",
+    ),
+    putChild: db.prepare("INSERT INTO child VALUES (?, ?, ?) ON CONFLICT DO NOTHING"),
+    childSize: db.prepare(
+      "SELECT c.size FROM child c JOIN link l ON l.digest = c.manifest WHERE c.digest = ? AND l.registry = ? AND l.repository = ? LIMIT 1",
     ),
     putTag: db.prepare(
       "INSERT INTO tag VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET digest = excluded.digest, checked_at = excluded.checked_at",
@@ -121,6 +129,13 @@ export function openSqliteIndex(path: string, now: () => number = Date.now): Cac
     },
     anyManifest(place) {
       return readDigest(sql.anyManifest.get(...key(place))?.["digest"]);
+    },
+    putChildren(manifest, children) {
+      for (const { digest, size } of children) sql.putChild.run(digest, manifest, size);
+    },
+    childSize(place, digest) {
+      const row = sql.childSize.get(digest, ...key(place));
+      return row === undefined ? undefined : Number(row["size"]);
     },
     putTag(place, tag, entry) {
       sql.putTag.run(...key(place), tag, entry.digest, entry.checkedAt);

@@ -17,16 +17,23 @@ export interface StoredContent extends Disposable {
 
 /** A file that is being written and becomes content when its digest is right. */
 export interface PartialFile {
-  /** Bytes written so far. */
+  /** Bytes written so far, those of an earlier process included. */
   readonly written: number;
-  /** Appends all the bytes. @throws where the disk refuses. */
+  /** Appends all the bytes. @throws {StoreError} where the disk refuses. */
   append(bytes: Uint8Array): void;
   /** Opens what is written for reading beside the writer. */
   open(): Deno.FsFile;
-  /** Makes it the digest's content, durably. @throws where the disk refuses. */
+  /** Makes it the digest's content, durably. @throws {StoreError} where the disk refuses. */
   commit(digest: Digest): Promise<void>;
-  /** Throws it away, unless it was committed; those who opened it may read on. */
+  /** Closes it unless it was committed, and leaves it to be resumed. */
+  keep(): void;
+  /** Throws it away unless it was committed; those who opened it may read on. */
   discard(): void;
+}
+
+/** The disk refused: it is full, read-only, gone, or out of handles. */
+export class StoreError extends Error {
+  override readonly name = "StoreError";
 }
 
 /** The bytes of the cache. */
@@ -40,8 +47,13 @@ export interface ContentStore {
    * caller has verified the bytes.
    */
   write(digest: Digest, bytes: Uint8Array): Promise<boolean>;
-  /** Begins a file; undefined where this store keeps nothing. @throws where the disk refuses. */
-  begin(): PartialFile | undefined;
+  /**
+   * Begins a file, or goes on with what an earlier fill of the same key left; undefined where this
+   * store keeps nothing. One writer at a time per key.
+   *
+   * @throws {StoreError} where the disk refuses.
+   */
+  begin(key: string): PartialFile | undefined;
   /** Removes content that is there. */
   remove(digest: Digest): void;
   /** Resolves when the store can be written. @throws where it cannot. */

@@ -7,7 +7,7 @@ import type { Config } from "../config/config.ts";
 import { createOutbound } from "../outbound.ts";
 import { createAccessProofs } from "../pull/access.ts";
 import { createBlobHandler } from "../pull/blob.ts";
-import { createFills, type Fills } from "../pull/fill.ts";
+import { createFills, type Fills } from "../pull/fills.ts";
 import { createListingHandler } from "../pull/listing.ts";
 import { createManifestHandler } from "../pull/manifest.ts";
 import { createManifestCache } from "../pull/manifest_cache.ts";
@@ -70,6 +70,8 @@ export function compose(
     origin,
     proofs,
     idleSeconds: config.timeouts.upstreamIdleSeconds,
+    abandonSeconds: config.timeouts.fillAbandonSeconds,
+    onEvent: () => undefined,
     lifetime,
   });
   const router = createRouter(config);

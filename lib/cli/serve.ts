@@ -7,7 +7,7 @@ import { openSqliteIndex } from "../cache/sqlite_index.ts";
 import { NO_STORE } from "../cache/store.ts";
 import type { Config } from "../config/config.ts";
 import { configureLog, describeCause, flushLog } from "../log.ts";
-import type { Fills } from "../pull/fill.ts";
+import type { Fills } from "../pull/fills.ts";
 import { VERSION } from "../version.ts";
 import { type Cache, compose } from "./compose.ts";
 

@@ -40,6 +40,13 @@ export interface Upstream {
   readonly redirect: RedirectMode;
 }
 
+/** How long tags stay fresh. */
+export interface TagTtl {
+  /** A tag, in which `*` stands for any characters. */
+  readonly pattern: string;
+  readonly seconds: number;
+}
+
 /** An address range, as its text in CIDR form. */
 export type Cidr = string;
 
@@ -69,14 +76,27 @@ export interface Config {
     readonly minFreeBytes: number;
     readonly manifestTtlSeconds: number;
     readonly blobTtlSeconds: number;
+    /** Ages of tags by pattern, in order; the first that matches goes before `manifestTtlSeconds`. */
+    readonly tagTtl: readonly TagTtl[];
+    readonly staleWhileRevalidateSeconds: number;
     readonly staleIfErrorSeconds: number;
+    /** How long an upstream's 404 for a manifest is believed. */
+    readonly negativeTtlSeconds: number;
     readonly offline: boolean;
+    /** Fills that may start by themselves, for what a pulled manifest refers to; 0 for none. */
+    readonly prefetchFills: number;
+    /** Whether a small range of what is not cached also starts a fill of all of it. */
+    readonly rangeMiss: "pass" | "fill";
+    /** The share of reads from the cache, 0 to 1, whose digest is checked on the way. */
+    readonly verifyReads: number;
   };
   readonly timeouts: {
     /** From sending a request until the upstream's response headers. */
     readonly upstreamHeadersSeconds: number;
     /** The longest silence inside an upstream's body. */
     readonly upstreamIdleSeconds: number;
+    /** How long a fill goes on after its last caller left, or null: to its end. */
+    readonly fillAbandonSeconds: number | null;
     /** How long shutdown lets transfers finish. */
     readonly shutdownGraceSeconds: number;
   };

@@ -3,7 +3,8 @@
  * that a person then reads stands beside the key in the schema.
  */
 import { parseCidr } from "../address.ts";
-import type { RedirectRule } from "./config.ts";
+import type { RedirectRule, TagTtl } from "./config.ts";
+import { parseDuration } from "./units.ts";
 
 const LABEL = "[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?";
 const HOST_NAME = new RegExp(`^(?=.{1,253}$)${LABEL}(?:\\.${LABEL})*$`);
@@ -72,6 +73,13 @@ export function parseCidrText(text: string): string | undefined {
 /** A CIDR or a host pattern. */
 export function parseTarget(text: string): string | undefined {
   return parseCidrText(text) ?? (/^[\d./]+$/.test(text) ? undefined : parseHostPattern(text));
+}
+
+/** A rule such as `sha-*=30d`: how long tags of a pattern stay fresh. */
+export function parseTagTtl(value: string): TagTtl | undefined {
+  const [, pattern, text] = /^([\w.*-]{1,128})=(.+)$/.exec(value) ?? [];
+  const seconds = text === undefined ? undefined : parseDuration(text);
+  return pattern === undefined || seconds === undefined ? undefined : { pattern, seconds };
 }
 
 /** A registry's name in references: a host with or without a port. */

@@ -8,7 +8,7 @@ import type { Target } from "../routing/route.ts";
 import { upstreamError } from "../upstream/failure.ts";
 import type { Origin } from "../upstream/origin.ts";
 import type { AccessProofs } from "./access.ts";
-import { callerKey, type Fill, type Fills } from "./fill.ts";
+import { callerKey, type Fill, type Fills } from "./fills.ts";
 import { fetchBlobSize } from "./blob_size.ts";
 import { type CacheResult, passResponse, placeOf, type PullRequest } from "./request.ts";
 
@@ -121,6 +121,7 @@ export function createBlobHandler(deps: BlobDeps): BlobHandler {
         await proveLinked(request, target, digest);
       }
       index.count("joins");
+      fill.join(request.credential);
       return fill;
     }
     return undefined;

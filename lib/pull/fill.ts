@@ -1,255 +1,309 @@
 /**
- * The cache fill: one transfer from upstream per content, whatever the number of callers. A fill
- * belongs to nobody who asks; it goes on when they leave, and commits only what it verified.
+ * One cache fill: a transfer from upstream that belongs to nobody who asks. It hashes and stores
+ * what comes, starts again where a transfer broke, and commits only what it verified.
  */
-import { createHash } from "node:crypto";
+import { createHash, type Hash } from "node:crypto";
 import { getLogger } from "@logtape/logtape";
+import { backoffMs, delay } from "../backoff.ts";
 import type { Credential } from "../auth/credential.ts";
-import { credentialKey } from "../auth/credential.ts";
-import type { CacheIndex } from "../cache/index.ts";
-import { Spool } from "../cache/spool.ts";
-import type { ByteSpan, ContentStore, PartialFile } from "../cache/store.ts";
+import { HeldTail } from "../cache/held_tail.ts";
+import { HELD_BYTES, Spool } from "../cache/spool.ts";
+import { type PartialFile, StoreError } from "../cache/store.ts";
 import { RegistryError } from "../errors.ts";
 import { describeCause } from "../log.ts";
 import { type Digest, splitDigest } from "../reference.ts";
 import type { Target } from "../routing/route.ts";
-import { upstreamError } from "../upstream/failure.ts";
 import type { Origin } from "../upstream/origin.ts";
-import type { AccessProofs } from "./access.ts";
-import { placeOf } from "./request.ts";
+import { pump } from "./pump.ts";
+import { beginTransfer, type Transfer, type TransferStart } from "./transfer.ts";
 
 const log = getLogger(["entrepot", "fill"]);
-const READ_BYTES = 256 * 1024;
+/** Tries before the first byte: a client waits, and would try again by itself. */
+const OPEN_TRIES = 3;
+/** Tries in a row that bring no byte, once clients have a status and wait for bytes only. */
+const RESUME_TRIES = 8;
+const BACKOFF = { firstMs: 200, maxMs: 10_000 };
+
+/** What a fill needs. */
+export interface FillOptions {
+  readonly target: Target;
+  readonly digest: Digest;
+  readonly file: PartialFile;
+  readonly origin: Origin;
+  /** The longest silence inside a transfer. */
+  readonly idleSeconds: number;
+  /** What the manifest says, where one is known: an upstream that says otherwise is not believed. */
+  readonly expectedSize: number | undefined;
+  readonly onReaders: (count: number) => void;
+  readonly onEvent: (event: FillEvent) => void;
+  readonly signal: AbortSignal;
+}
+
+/** What happens in fills, to be counted. */
+export type FillEvent = "resume" | "mismatch" | "detach";
 
 /** How a fill began. */
-export type FillStart =
-  /** Bytes arrive; `size` is undefined where the upstream did not say. */
-  | { readonly kind: "filling"; readonly size: number | undefined }
-  /** The redirect policy sends the client to the storage itself. */
-  | { readonly kind: "pass"; readonly status: number; readonly location: URL }
-  /** Nothing can be stored: each caller streams from upstream for itself. */
-  | { readonly kind: "uncached" };
+export type FillOpening =
+  | { readonly kind: "filling"; readonly size: number | undefined; readonly transfer: Transfer }
+  | { readonly kind: "pass"; readonly status: number; readonly location: URL };
 
-/** A transfer under way. */
-export interface Fill {
-  /** Names the caller that began it: its right to read is proven by the upstream's answer. */
-  readonly openedBy: string;
-  /** Settles with the upstream's answer. @throws {RegistryError} its refusal or failure. */
-  readonly started: Promise<FillStart>;
-  /** Follows the bytes. Only after `started` said `filling`. */
-  stream(span: ByteSpan | undefined): ReadableStream<Uint8Array<ArrayBuffer>>;
-}
+/** How a fill ended. */
+export type FillOutcome =
+  | { readonly kind: "committed"; readonly size: number }
+  | { readonly kind: "uncommitted" };
 
-/** All transfers under way. */
-export interface Fills {
-  /** The fill of this content from this upstream, if one is under way. */
-  find(target: Target, digest: Digest): Fill | undefined;
-  /** Begins one; there must be none. */
-  start(target: Target, digest: Digest, credential: Credential): Fill;
-  /** How many are under way. */
-  readonly active: number;
-  /** Resolves when none is under way. */
-  idle(): Promise<void>;
-}
+/** A fill that runs once: `open`, then `run`. */
+export class FillTask {
+  readonly spool: Spool;
+  /** Whose right is used: that of the caller that joined last, whose token lives longest. */
+  credential: Credential;
+  readonly #options: FillOptions;
+  #hash: Hash;
+  #size: number | undefined;
+  #badRanges = 0;
 
-/** Names a caller in a repository, without holding its credential. */
-export function callerKey(target: Target, credential: Credential): string {
-  return `${target.repository} ${credentialKey(credential)}`;
-}
-
-/** Makes the fills. `lifetime` ends them all. */
-export function createFills(
-  options: {
-    store: ContentStore;
-    index: CacheIndex;
-    origin: Origin;
-    proofs: AccessProofs;
-    idleSeconds: number;
-    lifetime: AbortSignal;
-  },
-): Fills {
-  const { store, index, origin, proofs } = options;
-  const fills = new Map<string, { fill: Fill; done: Promise<void> }>();
-
-  function keyOf(target: Target, digest: Digest): string {
-    return `${placeOf(target).registry} ${digest}`;
+  constructor(options: FillOptions, credential: Credential) {
+    this.#options = options;
+    this.credential = credential;
+    this.spool = new Spool(options.file, options.onReaders);
+    this.#hash = createHash(splitDigest(options.digest).algorithm);
+    this.#size = options.expectedSize;
   }
 
-  function start(target: Target, digest: Digest, credential: Credential): Fill {
-    const key = keyOf(target, digest);
-    const controller = new AbortController();
-    const signal = AbortSignal.any([options.lifetime, controller.signal]);
-    let spool: Spool | undefined;
-    const opened = open(target, digest, credential, signal).then((result) => {
-      if (result.kind === "filling") spool = result.spool;
-      return result;
-    });
-    const fill: Fill = {
-      openedBy: callerKey(target, credential),
-      started: opened.then((result) =>
-        result.kind === "filling" ? { kind: "filling", size: result.size } : result
-      ),
-      stream(span) {
-        if (spool === undefined) throw new Error("the fill has no bytes to follow");
-        return spool.stream(span);
-      },
-    };
-    const done = opened
-      .then((result) =>
-        result.kind === "filling" ? copy(result, target, digest, controller) : undefined
-      )
-      // `started` carries the failure to whoever waits.
-      .catch(() => undefined)
-      .finally(() => fills.delete(key));
-    fills.set(key, { fill, done });
-    return fill;
-  }
-
-  async function open(
-    target: Target,
-    digest: Digest,
-    credential: Credential,
-    signal: AbortSignal,
-  ): Promise<OpenedFill> {
-    const file = beginFile();
-    if (file === undefined) return { kind: "uncached" };
-    try {
-      const answer = await origin.ask({
-        target,
-        method: "GET",
-        path: `blobs/${digest}`,
-        credential,
-        signal,
-      });
-      if (answer.kind === "pass") {
-        file.discard();
-        return answer;
+  /**
+   * Asks the upstream, a few times where that can help.
+   *
+   * @throws {RegistryError} its refusal or failure.
+   */
+  async open(): Promise<FillOpening> {
+    for (let attempt = 1;; attempt++) {
+      const start = this.#believe(await this.#begin(this.#options.signal));
+      switch (start.kind) {
+        case "transfer":
+          this.#size ??= start.size;
+          return { kind: "filling", size: this.#size, transfer: start };
+        case "end": {
+          // Everything is here from an earlier process, and only the proof is missing.
+          this.#size ??= start.size;
+          const body = new Response("").body ?? new ReadableStream();
+          return {
+            kind: "filling",
+            size: this.#size,
+            transfer: { kind: "transfer", body, skip: 0, size: this.#size },
+          };
+        }
+        case "pass":
+          return start;
+        case "refused":
+          throw start.error;
+        case "failed":
+          // A client that waited for a time-out waits no longer, and one that is limited must know.
+          if (attempt >= OPEN_TRIES || [429, 504].includes(start.error.status)) throw start.error;
+          await delay(backoffMs(BACKOFF, attempt, Math.random), this.#options.signal);
+          break;
+        default:
+          start satisfies never;
       }
-      const { response } = answer;
-      if (response.status !== 200 || response.body === null) {
-        throw await upstreamError(response, target.upstream, "blob");
-      }
-      proofs.remember(target, credential);
-      index.putLink(placeOf(target), digest, null);
-      index.count("fills");
-      const size = contentLength(response);
-      return { kind: "filling", spool: new Spool(file), size, body: response.body };
-    } catch (error) {
-      file.discard();
-      throw error;
     }
   }
 
-  function beginFile(): PartialFile | undefined {
+  /** Moves the bytes to their end, or breaks every reader. Never throws. */
+  async run(first: Transfer): Promise<FillOutcome> {
+    const { digest, signal, target } = this.#options;
     try {
-      return store.begin();
+      await this.#rehash();
+      await this.#moveAll(first);
+      await this.spool.commit(digest);
+      return { kind: "committed", size: this.spool.written };
     } catch (error) {
-      log.warn("the cache cannot be written, streaming without it: {cause}", {
-        cause: describeCause(error),
+      if (error instanceof StoreError) {
+        this.#detach(error);
+        return { kind: "uncommitted" };
+      }
+      // What was verified up to here stays to be resumed; what is wrong must not.
+      this.spool.break(error, error instanceof WrongContentError ? "discard" : "keep");
+      if (!signal.aborted) {
+        log.error("fill of {digest} from {upstream} broke: {cause}", {
+          digest,
+          upstream: target.upstream.registry,
+          repository: target.repository,
+          cause: describeCause(error),
+        });
+      }
+      return { kind: "uncommitted" };
+    }
+  }
+
+  #begin(signal: AbortSignal): Promise<TransferStart> {
+    return beginTransfer(this.#options.origin, {
+      target: this.#options.target,
+      digest: this.#options.digest,
+      offset: this.spool.written,
+      isRangeless: this.#badRanges > 1,
+      credential: this.credential,
+      signal,
+    });
+  }
+
+  /** A transfer of another size than the manifest's or the first one's is as good as none. */
+  #believe(start: TransferStart): TransferStart {
+    const said = start.kind === "transfer" || start.kind === "end" ? start.size : undefined;
+    if (said === undefined || this.#size === undefined || said === this.#size) return start;
+    if (start.kind === "transfer") start.body.cancel().catch(() => undefined);
+    const error = new RegistryError(
+      "UNAVAILABLE",
+      `${this.#options.target.upstream.registry} says ${said} bytes instead of ${this.#size}`,
+      { status: 502 },
+    );
+    return { kind: "failed", error, badRange: false };
+  }
+
+  /** Hashes what an earlier process left. */
+  async #rehash(): Promise<void> {
+    if (this.spool.written === 0) return;
+    this.#options.onEvent("resume");
+    using file = this.spool.open();
+    const buffer = new Uint8Array(1 << 20);
+    for (let left = this.spool.written; left > 0;) {
+      const length = await file.read(buffer.subarray(0, Math.min(buffer.length, left)));
+      if (length === null) throw new WrongContentError("the partial file has shrunk");
+      this.#hash.update(buffer.subarray(0, length));
+      left -= length;
+    }
+  }
+
+  /** Transfers until the digest is right. @throws where no try brings any more. */
+  async #moveAll(first: Transfer): Promise<void> {
+    let transfer: Transfer | undefined = first;
+    let failure: unknown;
+    for (let attempt = 0;;) {
+      const before = this.spool.written;
+      if (transfer !== undefined) failure = await this.#pump(transfer);
+      if (this.#isComplete(failure)) return;
+      attempt = this.spool.written > before ? 1 : attempt + 1;
+      if (attempt > RESUME_TRIES) throw failure ?? new Error("the transfer ended early");
+      this.#options.onEvent("resume");
+      await delay(backoffMs(BACKOFF, attempt, Math.random), this.#options.signal);
+      const start = this.#believe(await this.#begin(this.#options.signal));
+      transfer = undefined;
+      switch (start.kind) {
+        case "transfer":
+          transfer = start;
+          break;
+        case "end":
+          // Nothing more will come, and what came is not the content.
+          throw this.#wrong();
+        case "failed":
+          failure = start.error;
+          if (start.badRange) this.#badRanges++;
+          break;
+        case "refused":
+          throw start.error;
+        case "pass":
+          throw new Error("the upstream now redirects where clients must go themselves");
+        default:
+          start satisfies never;
+      }
+    }
+  }
+
+  /** One transfer; gives what broke it, or undefined where it ended. @throws what no try mends. */
+  async #pump(transfer: Transfer): Promise<unknown> {
+    try {
+      await pump(transfer, {
+        signal: this.#options.signal,
+        idleSeconds: this.#options.idleSeconds,
+        write: (bytes) => {
+          if (this.#size !== undefined && this.spool.written + bytes.length > this.#size) {
+            throw new WrongContentError(`more than ${this.#size} bytes came`);
+          }
+          this.#hash.update(bytes);
+          this.spool.append(bytes);
+        },
       });
       return undefined;
-    }
-  }
-
-  /** Moves the bytes, verifies and commits them, or breaks every reader. Never throws. */
-  async function copy(
-    opened: OpenedFill & { kind: "filling" },
-    target: Target,
-    digest: Digest,
-    controller: AbortController,
-  ): Promise<void> {
-    const { spool, size, body } = opened;
-    const { registry } = target.upstream;
-    try {
-      const found = await hashInto(spool, body, digest, controller, options.idleSeconds);
-      if (size !== undefined && spool.written !== size) {
-        throw broken(registry, `${spool.written} bytes of ${digest} came instead of ${size}`);
-      }
-      if (found !== digest) throw broken(registry, `the bytes sent for ${digest} are ${found}`);
-      await spool.commit(digest);
-      index.putContent(digest, spool.written);
     } catch (error) {
-      controller.abort(error);
-      spool.break(error);
-      if (options.lifetime.aborted) return;
-      log.error("fill of {digest} from {upstream} broke: {cause}", {
-        digest,
-        upstream: registry,
-        repository: target.repository,
-        cause: describeCause(error),
-      });
+      if (error instanceof StoreError || error instanceof WrongContentError) throw error;
+      this.#options.signal.throwIfAborted();
+      return error;
     }
   }
 
-  return {
-    find: (target, digest) => fills.get(keyOf(target, digest))?.fill,
-    start,
-    get active() {
-      return fills.size;
-    },
-    async idle() {
-      while (fills.size > 0) await Promise.all([...fills.values()].map(({ done }) => done));
-    },
-  };
-}
-
-type OpenedFill =
-  | {
-    readonly kind: "filling";
-    readonly spool: Spool;
-    readonly size: number | undefined;
-    readonly body: ReadableStream<Uint8Array<ArrayBuffer>>;
+  /** @throws {WrongContentError} where all bytes are here and are not the content. */
+  #isComplete(failure: unknown): boolean {
+    const { written } = this.spool;
+    if (this.#size !== undefined && written < this.#size) return false;
+    if (this.#size === undefined && failure !== undefined) return false;
+    if (this.#digest(this.#hash) === this.#options.digest) return true;
+    // Without a length, an end may as well be a broken transfer: ask whether there is more.
+    if (this.#size === undefined) return false;
+    throw this.#wrong();
   }
-  | Exclude<FillStart, { kind: "filling" }>;
 
-/**
- * Reads a body to its end into the spool, and gives the digest of what came, by the algorithm of
- * the one wanted. A silence longer than `idleSeconds` ends the transfer.
- */
-async function hashInto(
-  spool: Spool,
-  body: ReadableStream<Uint8Array<ArrayBuffer>>,
-  wanted: Digest,
-  controller: AbortController,
-  idleSeconds: number,
-): Promise<string> {
-  const { algorithm } = splitDigest(wanted);
-  const hash = createHash(algorithm);
-  // One recycled buffer: a fresh one per read costs more than the read.
-  let buffer = new ArrayBuffer(READ_BYTES);
-  const reader = body.getReader({ mode: "byob" });
-  using _watchdog = watchIdle(() => spool.written, idleSeconds, () => {
-    controller.abort(new Error(`no byte came for ${idleSeconds} s`));
-  });
-  for (;;) {
-    const { done, value } = await reader.read(new Uint8Array(buffer));
-    if (value === undefined || done) break;
-    hash.update(value);
-    spool.append(value);
-    buffer = value.buffer;
+  #digest(hash: Hash): string {
+    return `${splitDigest(this.#options.digest).algorithm}:${hash.copy().digest("hex")}`;
   }
-  return `${algorithm}:${hash.digest("hex")}`;
+
+  #wrong(): WrongContentError {
+    this.#options.onEvent("mismatch");
+    return new WrongContentError(
+      `the bytes sent for ${this.#options.digest} are ${this.#digest(this.#hash)}`,
+    );
+  }
+
+  /** The disk has failed: whoever follows goes on with a transfer of its own, verified as well. */
+  #detach(cause: StoreError): void {
+    this.#options.onEvent("detach");
+    log.warn("the cache cannot be written, streaming {digest} without it: {cause}", {
+      digest: this.#options.digest,
+      cause: describeCause(cause),
+    });
+    const written = this.spool.written;
+    this.spool.detach((from) => this.#continue(from, from === written));
+  }
+
+  #continue(from: number, isWhole: boolean): ReadableStream<Uint8Array<ArrayBuffer>> {
+    const { origin, target, digest, idleSeconds, signal } = this.#options;
+    const ended = new AbortController();
+    const request = {
+      target,
+      digest,
+      offset: from,
+      isRangeless: false,
+      credential: this.credential,
+      signal: AbortSignal.any([signal, ended.signal]),
+    };
+    const hash = isWhole ? this.#hash.copy() : undefined;
+    const held = new HeldTail(isWhole ? HELD_BYTES : 0);
+    const { readable, writable } = new TransformStream<
+      Uint8Array<ArrayBuffer>,
+      Uint8Array<ArrayBuffer>
+    >();
+    const writer = writable.getWriter();
+    const move = async (): Promise<void> => {
+      const start = await beginTransfer(origin, request);
+      if (start.kind !== "transfer") throw new Error("the upstream does not go on");
+      await pump(start, {
+        signal: request.signal,
+        idleSeconds,
+        write: async (bytes) => {
+          hash?.update(bytes);
+          for (const chunk of held.push(bytes.slice())) await writer.write(chunk);
+        },
+      });
+      if (hash !== undefined && this.#digest(hash) !== digest) throw this.#wrong();
+      for (const chunk of held.rest()) await writer.write(chunk);
+      await writer.close();
+    };
+    move().catch((error) => {
+      ended.abort(error);
+      return writer.abort(error);
+    }).catch(() => undefined);
+    return readable;
+  }
 }
 
-/** Calls `onIdle` when the progress has not changed for `seconds`; looks a few times in between. */
-function watchIdle(progress: () => number, seconds: number, onIdle: () => void): Disposable {
-  let last = progress();
-  let unchanged = 0;
-  const looks = 4;
-  const timer = setInterval(() => {
-    const current = progress();
-    unchanged = current === last ? unchanged + 1 : 0;
-    last = current;
-    if (unchanged >= looks) onIdle();
-  }, (seconds * 1000) / looks);
-  return { [Symbol.dispose]: () => clearInterval(timer) };
-}
-
-function contentLength(response: Response): number | undefined {
-  const text = response.headers.get("content-length");
-  return text !== null && /^\d+$/.test(text) ? Number(text) : undefined;
-}
-
-function broken(registry: string, what: string): RegistryError {
-  return new RegistryError("UNAVAILABLE", `${registry}: ${what}`, { status: 502 });
+/** What came is not the content: no further byte can make it right. */
+export class WrongContentError extends Error {
+  override readonly name = "WrongContentError";
 }

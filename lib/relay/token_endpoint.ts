@@ -58,7 +58,8 @@ export function createTokenEndpoint(
       if (answer.kind === "open") continue;
       if (answer.kind === "refused") {
         // One login on this host serves many registries; a public image of another one needs none.
-        if (isPrefixed && answer.error.status !== 429) continue;
+        // A refused POST is told: clients try it first and fall back to GET on any refusal.
+        if (isPrefixed && grant.kind === "basic" && isAboutCredential(answer.error)) continue;
         throw answer.error;
       }
       tokens[upstream.alias] = answer.token;
@@ -72,6 +73,11 @@ export function createTokenEndpoint(
       refreshTokens,
     );
   };
+}
+
+/** Whether a realm refused the credential, rather than failed or asked for patience. */
+function isAboutCredential({ status }: RegistryError): boolean {
+  return status >= 400 && status < 500 && status !== 429;
 }
 
 /** The scopes of one upstream, in its own words. */

@@ -26,7 +26,12 @@ export interface OriginRequest {
 
 /** What the origin gave. The caller owns a response's body. */
 export type OriginAnswer =
-  | { readonly kind: "response"; readonly response: Response }
+  | {
+    readonly kind: "response";
+    readonly response: Response;
+    /** Whether it came from where the registry redirected to. */
+    readonly isRedirected: boolean;
+  }
   /** The client is to go there itself. */
   | { readonly kind: "pass"; readonly status: number; readonly location: URL };
 
@@ -53,7 +58,7 @@ export function createOrigin(
     const path = pathOf(request);
     const from = upstreamUrl(upstream, path);
     const response = await send(request, path);
-    if (!isRedirect(response)) return { kind: "response", response };
+    if (!isRedirect(response)) return { kind: "response", response, isRedirected: false };
     const location = locationOf(response, from);
     if (
       location !== undefined &&
@@ -62,7 +67,8 @@ export function createOrigin(
       await response.body?.cancel();
       return { kind: "pass", status: response.status, location };
     }
-    return { kind: "response", response: await goOn(request, response, from) };
+    const redirected = await goOn(request, response, from);
+    return { kind: "response", response: redirected, isRedirected: true };
   }
 
   async function fetch(request: OriginRequest): Promise<Response> {

@@ -4,7 +4,7 @@ import type { CacheIndex } from "../cache/index.ts";
 import type { ContentStore } from "../cache/store.ts";
 import type { Config } from "../config/config.ts";
 import { describeCause } from "../log.ts";
-import type { Fills } from "../pull/fill.ts";
+import type { Fills } from "../pull/fills.ts";
 import type { Router } from "../routing/router.ts";
 import { VERSION } from "../version.ts";
 import { type CacheStats, createHealthApp, type Readiness } from "./health.ts";

@@ -44,7 +44,10 @@ export interface HealthOptions {
   readonly startedAt: Date;
   ready(): Readiness | Promise<Readiness>;
   stats(): CacheStats | Promise<CacheStats>;
-  readonly cacheConfig: Config["cache"];
+  readonly cacheConfig: Pick<
+    Config["cache"],
+    "enabled" | "dir" | "manifestTtlSeconds" | "blobTtlSeconds"
+  >;
   /** The clock; the system's unless given. */
   readonly now?: () => Date;
 }

@@ -29,6 +29,8 @@ export interface RegistryRequest {
   readonly request: Request;
   readonly url: URL;
   readonly origin: ClientOrigin;
+  /** The host that was asked, where {@linkcode origin} may have the one of PUBLIC_URL. */
+  readonly host: string;
   /** Filled in on the way. */
   readonly facts: RequestFacts;
 }
@@ -50,8 +52,8 @@ export interface RegistryDeps {
 /** Makes the handler. */
 export function createRegistryHandler(deps: RegistryDeps): RegistryHandler {
   return async function handleRegistry(input) {
-    const { request, url, origin, facts } = input;
-    const route = deps.router.route({ method: request.method, url, host: origin.host });
+    const { request, url, host, facts } = input;
+    const route = deps.router.route({ method: request.method, url, host });
     facts.route = route.kind;
     const subject = subjectOf(route);
     if (subject !== null) facts.upstream = subject.upstream.registry;
@@ -135,7 +137,7 @@ export function createRegistryHandler(deps: RegistryDeps): RegistryHandler {
   /** A 401 tells the client where it gets a token: here. */
   function withChallenge(
     error: RegistryError,
-    { origin }: RegistryRequest,
+    { origin, host }: RegistryRequest,
     subject: Subject | null,
   ): RegistryError {
     if (error.status !== 401 || subject === null) return error;
@@ -148,7 +150,8 @@ export function createRegistryHandler(deps: RegistryDeps): RegistryHandler {
     }
     const challenge = clientChallenge({
       known: deps.client.challengeOf(upstream),
-      origin,
+      // An alias host is what names the upstream, at its realm too.
+      origin: addressing.kind === "host" ? { scheme: origin.scheme, host } : origin,
       addressing,
       repository: target === null ? null : { clientName: target.clientName, actions: "pull" },
     });

@@ -25,14 +25,16 @@ export function createServer(
   return async function handle(request, info) {
     const startedAt = performance.now();
     const url = new URL(request.url);
-    const origin = clientOrigin({
+    const seen = {
       url,
       host: request.headers.get("host"),
       peer: "hostname" in info.remoteAddr ? info.remoteAddr.hostname : "",
       headers: request.headers,
       trustedProxies: deps.trustedProxies,
-      publicUrl: deps.publicUrl,
-    });
+    };
+    const origin = clientOrigin({ ...seen, publicUrl: deps.publicUrl });
+    // PUBLIC_URL says how realms are written; which upstream is meant, the host that was asked says.
+    const { host } = deps.publicUrl === null ? origin : clientOrigin({ ...seen, publicUrl: null });
     const id = crypto.randomUUID();
     const facts: RequestFacts = { route: "web" };
     const signal = request.signal;
@@ -40,8 +42,8 @@ export function createServer(
     try {
       const isRegistry = url.pathname === "/v2" || url.pathname.startsWith("/v2/");
       response = isRegistry
-        ? await deps.registry({ request, url, origin, facts })
-        : await deps.web(request, origin.host);
+        ? await deps.registry({ request, url, origin, host, facts })
+        : await deps.web(request, host);
     } catch (error) {
       response = failure(error, id, signal.aborted).toResponse(request.method);
     }
@@ -54,7 +56,7 @@ export function createServer(
         status: response.status,
         id,
         client: origin.clientAddress,
-        host: origin.host,
+        host,
         ...facts,
         bytes: Number(response.headers.get("content-length") ?? 0),
         durationMs: Math.round(performance.now() - startedAt),

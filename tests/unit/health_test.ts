@@ -29,12 +29,8 @@ function createApp(options: Partial<HealthOptions> = {}): ReturnType<typeof crea
     cacheConfig: {
       enabled: true,
       dir: "./cache",
-      maxBytes: 1,
-      minFreeBytes: 1,
       manifestTtlSeconds: 86_400,
       blobTtlSeconds: 31_536_000,
-      staleIfErrorSeconds: 1,
-      offline: false,
     },
     ...options,
   });

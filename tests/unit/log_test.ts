@@ -181,6 +181,16 @@ Deno.test("the runtime's messages of DNS and TLS become short words", () => {
   }
 });
 
+Deno.test("what the process is not permitted is said, without advice to permit it", () => {
+  const error = new Deno.errors.NotCapable(
+    'Requires net access to "169.254.169.254:80", run again with the --allow-net flag',
+  );
+  assertEquals(
+    describeCause(error),
+    'not permitted to this process: net access to "169.254.169.254:80"',
+  );
+});
+
 Deno.test("what is thrown that is no error is described without its URLs' queries", () => {
   assertEquals(describeCause(`odd ${SIGNED}`), "odd http://s3.test:9000/b/data?…");
   assertEquals(describeCause(undefined), "undefined");

@@ -1,0 +1,219 @@
+/** All cache fills under way: one per content and upstream, whatever the number of callers. */
+import { createHash } from "node:crypto";
+import { type Credential, credentialKey } from "../auth/credential.ts";
+import type { CacheIndex } from "../cache/index.ts";
+import type { ByteSpan, ContentStore, PartialFile } from "../cache/store.ts";
+import { StoreError } from "../cache/store.ts";
+import { type Digest, splitDigest } from "../reference.ts";
+import type { Target } from "../routing/route.ts";
+import type { Origin } from "../upstream/origin.ts";
+import type { AccessProofs } from "./access.ts";
+import { type FillEvent, FillTask } from "./fill.ts";
+import { placeOf } from "./request.ts";
+
+/** How a fill began, for those who follow. */
+export type FillStart =
+  /** Bytes arrive; `size` is undefined where the upstream did not say. */
+  | { readonly kind: "filling"; readonly size: number | undefined }
+  /** The redirect policy sends the client to the storage itself. */
+  | { readonly kind: "pass"; readonly status: number; readonly location: URL }
+  /** Nothing can be stored: each caller streams from upstream for itself. */
+  | { readonly kind: "uncached" };
+
+/** A transfer under way. */
+export interface Fill {
+  /** Names the caller that began it: its right to read is proven by the upstream's answer. */
+  readonly openedBy: string;
+  /** Settles with the upstream's answer. @throws {RegistryError} its refusal or failure. */
+  readonly started: Promise<FillStart>;
+  /** Notes that a caller who may read follows, whose credential may serve to go on. */
+  join(credential: Credential): void;
+  /** Follows the bytes. Only after `started` said `filling`. */
+  stream(span: ByteSpan | undefined): ReadableStream<Uint8Array<ArrayBuffer>>;
+}
+
+/** All transfers under way. */
+export interface Fills {
+  /** The fill of this content from this upstream, if one is under way. */
+  find(target: Target, digest: Digest): Fill | undefined;
+  /** Begins one; there must be none. */
+  start(target: Target, digest: Digest, credential: Credential): Fill;
+  /** How many are under way. */
+  readonly active: number;
+  /** Resolves when none is under way. */
+  idle(): Promise<void>;
+}
+
+/** What fills are made from. */
+export interface FillsOptions {
+  readonly store: ContentStore;
+  readonly index: CacheIndex;
+  readonly origin: Origin;
+  readonly proofs: AccessProofs;
+  /** The longest silence inside a transfer. */
+  readonly idleSeconds: number;
+  /** How long a fill goes on after its last caller left, or null: to its end. */
+  readonly abandonSeconds: number | null;
+  readonly onEvent: (event: FillEvent) => void;
+  /** Ends them all. */
+  readonly lifetime: AbortSignal;
+}
+
+/** Names a caller in a repository, without holding its credential. */
+export function callerKey(target: Target, credential: Credential): string {
+  return `${target.repository} ${credentialKey(credential)}`;
+}
+
+/** Makes the fills. */
+export function createFills(options: FillsOptions): Fills {
+  const { store, index } = options;
+  const fills = new Map<string, { fill: Fill; done: Promise<void> }>();
+
+  function start(target: Target, digest: Digest, credential: Credential): Fill {
+    const key = fillKey(target, digest);
+    const file = beginFile(store, key);
+    const { fill, done } = file === undefined
+      ? uncachedFill(target, credential)
+      : cachedFill(options, file, target, digest, credential);
+    const settled = done.finally(() => fills.delete(key));
+    fills.set(key, { fill, done: settled });
+    return fill;
+  }
+
+  return {
+    find: (target, digest) => fills.get(fillKey(target, digest))?.fill,
+    start(target, digest, credential) {
+      index.count("fills");
+      return start(target, digest, credential);
+    },
+    get active() {
+      return fills.size;
+    },
+    async idle() {
+      while (fills.size > 0) await Promise.all([...fills.values()].map(({ done }) => done));
+    },
+  };
+}
+
+interface RunningFill {
+  readonly fill: Fill;
+  /** Resolves when it has ended, in whatever way. */
+  readonly done: Promise<void>;
+}
+
+function cachedFill(
+  options: FillsOptions,
+  file: PartialFile,
+  target: Target,
+  digest: Digest,
+  credential: Credential,
+): RunningFill {
+  const { index, proofs } = options;
+  const abandoned = new AbandonTimer(options.abandonSeconds);
+  const task = new FillTask({
+    target,
+    digest,
+    file,
+    origin: options.origin,
+    idleSeconds: options.idleSeconds,
+    expectedSize: index.childSize(placeOf(target), digest),
+    onReaders: (count) => abandoned.onReaders(count),
+    onEvent: options.onEvent,
+    signal: AbortSignal.any([options.lifetime, abandoned.signal]),
+  }, credential);
+
+  async function open() {
+    try {
+      const opening = await task.open();
+      proofs.remember(target, credential);
+      if (opening.kind === "filling") index.putLink(placeOf(target), digest, null);
+      else file.keep();
+      return opening;
+    } catch (error) {
+      file.keep();
+      throw error;
+    }
+  }
+
+  async function run(): Promise<void> {
+    using _timer = abandoned;
+    const opening = await opened;
+    if (opening.kind !== "filling") return;
+    const outcome = await task.run(opening.transfer);
+    if (outcome.kind === "committed") index.putContent(digest, outcome.size);
+  }
+
+  const opened = open();
+  const fill: Fill = {
+    openedBy: callerKey(target, credential),
+    started: opened.then((opening) =>
+      opening.kind === "filling" ? { kind: "filling", size: opening.size } : opening
+    ),
+    join(joining) {
+      task.credential = joining;
+    },
+    stream: (span) => task.spool.stream(span),
+  };
+  // `started` carries a failure to whoever waits; nobody may be waiting.
+  fill.started.catch(() => undefined);
+  return { fill, done: run().catch(() => undefined) };
+}
+
+/** What stands for a fill where nothing can be stored. */
+function uncachedFill(target: Target, credential: Credential): RunningFill {
+  return {
+    fill: {
+      openedBy: callerKey(target, credential),
+      started: Promise.resolve({ kind: "uncached" }),
+      join: () => undefined,
+      stream: () => {
+        throw new Error("nothing is stored that could be followed");
+      },
+    },
+    done: Promise.resolve(),
+  };
+}
+
+function beginFile(store: ContentStore, key: string): PartialFile | undefined {
+  try {
+    return store.begin(key);
+  } catch (error) {
+    if (error instanceof StoreError) return undefined;
+    throw error;
+  }
+}
+
+/** A name for the partial file that another upstream cannot spoil. */
+function fillKey(target: Target, digest: Digest): string {
+  const registry = createHash("sha256").update(placeOf(target).registry).digest("hex");
+  const { algorithm, hex } = splitDigest(digest);
+  return `${registry.slice(0, 16)}-${algorithm}-${hex}`;
+}
+
+/** Ends a fill that had readers and has none for a while. */
+class AbandonTimer implements Disposable {
+  readonly #seconds: number | null;
+  readonly #controller = new AbortController();
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(seconds: number | null) {
+    this.#seconds = seconds;
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  onReaders(count: number): void {
+    clearTimeout(this.#timer);
+    if (count > 0 || this.#seconds === null) return;
+    this.#timer = setTimeout(
+      () => this.#controller.abort(new Error("all callers have left")),
+      this.#seconds * 1000,
+    );
+  }
+
+  [Symbol.dispose](): void {
+    clearTimeout(this.#timer);
+  }
+}
