@@ -23,9 +23,14 @@ export interface PullFacts {
   readonly cache: CacheResult;
 }
 
-/** The key of a repository in the index: by the host that is asked, so that names never mix. */
+/**
+ * The key of a repository in the index: by the host that is asked, so that names never mix, and by
+ * the proxy's account there, whose rights are no caller's own.
+ */
 export function placeOf({ upstream, repository }: Target): Place {
-  return { registry: upstream.url.host + upstream.url.pathname.replace(/\/$/, ""), repository };
+  const { auth, url } = upstream;
+  const account = auth.kind === "account" ? `${auth.username}@` : "";
+  return { registry: account + url.host + url.pathname.replace(/\/$/, ""), repository };
 }
 
 /** Hands a redirect to the client, which goes there itself; nothing is cached. */

@@ -74,11 +74,12 @@ export function createUpstreamClient(
       return response;
     }
     const known = challengeOf(request.upstream);
-    const first = await sendOnce(request, await authorization(request, credential, known));
+    const sent = await authorization(request, credential, known);
+    const first = await sendOnce(request, sent);
     if (first.status !== 401) return first;
 
     const learned = noteChallenge(request.upstream, first);
-    if (!teachesMore(known, learned)) return first;
+    if (!teachesMore(known, learned, sent)) return first;
     if (known.kind === "bearer") {
       tokens.forget(tokenRequest(request, credential, known.challenge));
     }
@@ -167,13 +168,21 @@ function ownCredential({ upstream, credential }: UpstreamRequest): Credential {
   return { kind: "basic", value: pair.toBase64() };
 }
 
-/** Whether asking again can help: not where a fresh token was found too weak (RFC 6750 section 3.1). */
-function teachesMore(known: KnownChallenge, learned: KnownChallenge): boolean {
+/**
+ * Whether asking again can help: not where the realm has just refused this credential, nor where a
+ * fresh token was found too weak (RFC 6750 section 3.1).
+ */
+function teachesMore(
+  known: KnownChallenge,
+  learned: KnownChallenge,
+  sent: string | null,
+): boolean {
   if (known.kind !== "bearer" || learned.kind !== "bearer") return true;
   const isSame = ["realm", "service"].every((name) =>
     known.challenge.params.get(name) === learned.challenge.params.get(name)
   );
-  return !isSame || learned.challenge.params.get("error") !== "insufficient_scope";
+  if (!isSame) return true;
+  return sent !== null && learned.challenge.params.get("error") !== "insufficient_scope";
 }
 
 function tokenRequest(

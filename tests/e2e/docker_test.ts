@@ -73,6 +73,7 @@ Deno.test({
 
     await t.step("memory stays bounded", async () => {
       assertLess(await peakRss(proxy), 200e6);
+      console.log("RSS", await peakRss(proxy));
     });
   },
 });
@@ -92,7 +93,8 @@ Deno.test({
     await assertDockerHas(docker, name, image);
     const sent = world.registryFront.matching("GET", /\/blobs\//);
     assertEquals(sent.map(({ path }) => path.split("/").at(-1) ?? "").sort(), blobDigests(image));
-    assertEquals(world.hubFront.requests, []);
+    // The engine's own question how to log in names no image, so it is the default upstream's.
+    assertEquals(new Set(world.hubFront.requests.map(({ path }) => path)), new Set(["/v2/"]));
 
     await docker.removeImages();
     world.clearRecords();

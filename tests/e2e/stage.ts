@@ -15,6 +15,7 @@ import {
 import { buildImage, type Image, type PlatformImage } from "../support/image.ts";
 import { noiseFile } from "../support/layer.ts";
 import { type Output, runOk, waitFor } from "../support/process.ts";
+import type { S3Request } from "../support/s3.ts";
 import { helloProgram, textFile } from "../support/tar.ts";
 import { startWorld, type World, type WorldOptions } from "../support/world.ts";
 
@@ -43,12 +44,17 @@ export class Stage implements AsyncDisposable {
     const asked = [...hubFront.requests, ...registryFront.requests]
       .filter(({ path }) => path.includes("/blobs/"))
       .map(({ method, path }) => `${method} ${path}`);
-    return [...asked, ...this.world.s3.blobReads().map(({ path }) => `storage ${path}`)];
+    return [...asked, ...this.storageReads().map(({ path }) => `storage ${path}`)];
+  }
+
+  /** Requests by signed URLs; the hub's own to its storage are signed in a header. */
+  storageReads(): S3Request[] {
+    return this.world.s3.blobReads().filter(({ isPresigned }) => isPresigned);
   }
 
   /** The digests of the blobs that left the storage, sorted. */
   blobsRead(): string[] {
-    return this.world.s3.blobReads().map(({ digest }) => digest ?? "").sort();
+    return this.storageReads().map(({ digest }) => digest ?? "").sort();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
