@@ -5,29 +5,56 @@
  */
 // @ts-types="../std_path.d.ts"
 import { dirname, join } from "@std/path";
-import { type Digest, DIGEST_HEX_LENGTH, splitDigest } from "../reference.ts";
-import {
-  type ByteSpan,
-  type ContentStore,
-  type PartialFile,
-  type StoredContent,
-  StoreError,
-} from "./store.ts";
+import { type Digest, DIGEST_HEX_LENGTH, parseDigest, splitDigest } from "../reference.ts";
+import { type ByteSpan, type PartialFile, type StoredContent, StoreError } from "./store.ts";
 
 const READ_BYTES = 256 * 1024;
 
+/** A partial file or content as it lies on the disk. */
+export interface DiskFile<Name> {
+  readonly name: Name;
+  /** In bytes. */
+  readonly size: number;
+}
+
+/** The folder. It knows bytes and names, and nothing of bounds or use. */
+export interface DiskStore {
+  open(digest: Digest): StoredContent | undefined;
+  read(digest: Digest): Uint8Array<ArrayBuffer> | undefined;
+  /** @throws {StoreError} */
+  begin(key: string): PartialFile;
+  /** Bytes that an earlier fill of the key left. */
+  partialBytes(key: string): number;
+  remove(digest: Digest): void;
+  /** The digests of all content. */
+  digests(): Iterable<Digest>;
+  /** The size of content in bytes; undefined where there is none. */
+  sizeOf(digest: Digest): number | undefined;
+  /** Removes partial files that cannot be resumed or are older than `maxAgeMs`; gives the others. */
+  sweepPartials(maxAgeMs: number): DiskFile<string>[];
+  /** Resolves when the folder can be written. @throws where it cannot. */
+  probe(): Promise<void>;
+}
+
+/** Partial files with these prefixes are never resumed. */
+const TRANSIENT = /^(small|probe)-/;
+
 /**
- * Opens or makes the folder. Partial files of an earlier process stay, to be resumed.
+ * Opens or makes the folder.
  *
  * @throws where the folder cannot be made or written.
  */
-export function openDiskStore(dir: string): ContentStore {
+export function openDiskStore(dir: string): DiskStore {
   const partialDir = join(dir, "partial");
-  for (const algorithm of Object.keys(DIGEST_HEX_LENGTH)) {
-    Deno.mkdirSync(join(dir, "blobs", algorithm), { recursive: true });
-  }
-  Deno.mkdirSync(partialDir, { recursive: true });
+  makeFolders();
   writeLayoutFiles(dir);
+
+  function makeFolders(): void {
+    for (const algorithm of Object.keys(DIGEST_HEX_LENGTH)) {
+      Deno.mkdirSync(join(dir, "blobs", algorithm), { recursive: true });
+    }
+    Deno.mkdirSync(partialDir, { recursive: true });
+  }
 
   function pathOf(digest: Digest): string {
     const { algorithm, hex } = splitDigest(digest);
@@ -36,7 +63,7 @@ export function openDiskStore(dir: string): ContentStore {
 
   function begin(key: string): PartialFile {
     let path = join(partialDir, key);
-    const file = guarded(() => Deno.openSync(path, { append: true, create: true }));
+    const file = guarded(() => openForAppend(path, makeFolders));
     let written = guarded(() => file.statSync().size);
     let isOpen = true;
     const close = (): boolean => {
@@ -91,18 +118,28 @@ export function openDiskStore(dir: string): ContentStore {
         throw error;
       }
     },
-    async write(digest, bytes) {
-      const partial = begin(`small-${crypto.randomUUID()}`);
-      try {
-        partial.append(bytes);
-        await partial.commit(digest);
-        return true;
-      } catch (error) {
-        partial.discard();
-        throw error;
+    begin,
+    partialBytes: (key) => sizeOfFile(join(partialDir, key)) ?? 0,
+    sizeOf: (digest) => sizeOfFile(pathOf(digest)),
+    *digests() {
+      for (const algorithm of Object.keys(DIGEST_HEX_LENGTH)) {
+        for (const { name } of Deno.readDirSync(join(dir, "blobs", algorithm))) {
+          const digest = parseDigest(`${algorithm}:${name}`);
+          if (digest !== undefined) yield digest;
+        }
       }
     },
-    begin,
+    sweepPartials(maxAgeMs) {
+      const kept: DiskFile<string>[] = [];
+      for (const { name } of Deno.readDirSync(partialDir)) {
+        const path = join(partialDir, name);
+        const { size, mtime } = Deno.statSync(path);
+        const isOld = Date.now() - (mtime?.getTime() ?? 0) > maxAgeMs;
+        if (TRANSIENT.test(name) || isOld) Deno.removeSync(path);
+        else kept.push({ name, size });
+      }
+      return kept;
+    },
     remove: (digest) => removeIfThere(pathOf(digest)),
     async probe() {
       const path = join(partialDir, `probe-${crypto.randomUUID()}`);
@@ -110,6 +147,27 @@ export function openDiskStore(dir: string): ContentStore {
       await Deno.remove(path);
     },
   };
+}
+
+/** Opens a file to append to; folders that somebody has removed are made again. */
+function openForAppend(path: string, makeFolders: () => void): Deno.FsFile {
+  const options = { append: true, create: true };
+  try {
+    return Deno.openSync(path, options);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    makeFolders();
+    return Deno.openSync(path, options);
+  }
+}
+
+function sizeOfFile(path: string): number | undefined {
+  try {
+    return Deno.statSync(path).size;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
 }
 
 /** Runs a call on the file system; what it refuses is a {@linkcode StoreError}. */

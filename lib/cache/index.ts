@@ -30,8 +30,35 @@ export interface TagEntry {
   readonly checkedAt: number;
 }
 
+/** Content in the store. */
+export interface ContentEntry {
+  readonly digest: Digest;
+  /** In bytes. */
+  readonly size: number;
+}
+
+/** A manifest of a repository, with its tag where one points to it. */
+export interface ManifestEntry extends ContentEntry {
+  readonly place: Place;
+  readonly mediaType: string;
+  readonly tag: Tag | null;
+}
+
 /** What is counted since the cache was made. */
-export type Counter = `${"blob" | "manifest"}_${"hits" | "misses"}` | "joins" | "fills";
+export const COUNTERS = [
+  "blob_hits",
+  "blob_misses",
+  "manifest_hits",
+  "manifest_misses",
+  "joins",
+  "fills",
+  "resumes",
+  "mismatches",
+  "evictions",
+] as const;
+
+/** One of {@linkcode COUNTERS}. */
+export type Counter = typeof COUNTERS[number];
 
 /** How much is cached. */
 export interface CacheTotals {
@@ -41,20 +68,33 @@ export interface CacheTotals {
   readonly bytes: number;
 }
 
-/** The index. Every call is synchronous and takes microseconds. */
+/**
+ * The index. Every call is synchronous and takes microseconds. None fails a pull: where the disk
+ * refuses, nothing is remembered and nothing is known.
+ */
 export interface CacheIndex extends Disposable {
   /** Remembers committed content. */
   putContent(digest: Digest, size: number): void;
   /** Forgets content that is no longer in the store; its links stay. */
   dropContent(digest: Digest): void;
-  /** The content's size in bytes, or undefined where it is not in the store; counts as a use. */
+  /** The content's size in bytes, or undefined where it is not in the store. */
   contentSize(digest: Digest): number | undefined;
+  /** Notes a use. What a manifest refers to is used with it, so that images are kept whole. */
+  touch(digest: Digest): void;
+  /** Content in the order of its last use, the oldest first. */
+  leastUsed(limit: number): ContentEntry[];
+  /** Content that was not used since, in milliseconds since the epoch. */
+  unusedSince(time: number): ContentEntry[];
+  /** All content, for reconciliation with the store. */
+  contents(): Iterable<ContentEntry>;
 
   putLink(place: Place, digest: Digest, mediaType: string | null): void;
   link(place: Place, digest: Digest): Link | undefined;
   dropLink(place: Place, digest: Digest): void;
   /** A manifest that the repository is known to hold: the one linked last. */
   anyManifest(place: Place): Digest | undefined;
+  /** All manifests in the store. */
+  manifests(): Iterable<ManifestEntry>;
 
   /** Remembers what a manifest refers to: config and layers, or the manifests of an index. */
   putChildren(manifest: Digest, children: readonly Child[]): void;
@@ -74,4 +114,6 @@ export interface CacheIndex extends Disposable {
   count(counter: Counter): void;
   counters(): ReadonlyMap<Counter, number>;
   totals(): CacheTotals;
+  /** Writes what is collected: uses and counts. */
+  flush(): void;
 }

@@ -1,38 +1,25 @@
-/** The index in SQLite, which is part of the runtime. WAL, so that a kill loses no committed row. */
-import { DatabaseSync } from "node:sqlite";
-import { type Digest, parseDigest } from "../reference.ts";
-import type { CacheIndex, CacheTotals, Counter, Link, Place, TagEntry } from "./index.ts";
+/** The index in SQLite, which is part of the runtime. Uses and counts are collected and written together. */
+import { getLogger } from "@logtape/logtape";
+import { describeCause } from "../log.ts";
+import { type Digest, parseDigest, parseRepository, parseTag } from "../reference.ts";
+import type {
+  CacheIndex,
+  CacheTotals,
+  ContentEntry,
+  Counter,
+  Link,
+  ManifestEntry,
+  Place,
+  TagEntry,
+} from "./index.ts";
+import { COUNTERS } from "./index.ts";
+import { openDatabase } from "./sqlite_schema.ts";
 
-const SCHEMA_VERSION = 1;
-const SCHEMA = `
-  CREATE TABLE IF NOT EXISTS content (
-    digest TEXT PRIMARY KEY, size INTEGER NOT NULL, created_at INTEGER NOT NULL, used_at INTEGER NOT NULL
-  ) WITHOUT ROWID, STRICT;
-  CREATE TABLE IF NOT EXISTS link (
-    registry TEXT NOT NULL, repository TEXT NOT NULL, digest TEXT NOT NULL,
-    media_type TEXT, linked_at INTEGER NOT NULL,
-    PRIMARY KEY (registry, repository, digest)
-  ) WITHOUT ROWID, STRICT;
-  CREATE TABLE IF NOT EXISTS child (
-    digest TEXT NOT NULL, manifest TEXT NOT NULL, size INTEGER NOT NULL,
-    PRIMARY KEY (digest, manifest)
-  ) WITHOUT ROWID, STRICT;
-  CREATE TABLE IF NOT EXISTS tag (
-    registry TEXT NOT NULL, repository TEXT NOT NULL, tag TEXT NOT NULL,
-    digest TEXT NOT NULL, checked_at INTEGER NOT NULL,
-    PRIMARY KEY (registry, repository, tag)
-  ) WITHOUT ROWID, STRICT;
-  CREATE TABLE IF NOT EXISTS public_repository (
-    registry TEXT NOT NULL, repository TEXT NOT NULL, proven_at INTEGER NOT NULL,
-    PRIMARY KEY (registry, repository)
-  ) WITHOUT ROWID, STRICT;
-  CREATE TABLE IF NOT EXISTS counter (
-    name TEXT PRIMARY KEY, value INTEGER NOT NULL
-  ) WITHOUT ROWID, STRICT;
-`;
+const log = getLogger(["entrepot", "index"]);
+const FLUSH_MS = 1000;
+const COMPLAIN_MS = 10_000;
 
-/** A use is written at most this often per digest: hits must stay cheap. */
-const USE_GRAIN_MS = 60_000;
+type Row = Record<string, unknown>;
 
 /**
  * Opens or makes the index. `path` may be `:memory:`.
@@ -40,135 +27,111 @@ const USE_GRAIN_MS = 60_000;
  * @throws where the file cannot be opened, is corrupt, or is of a later version.
  */
 export function openSqliteIndex(path: string, now: () => number = Date.now): CacheIndex {
-  const db = new DatabaseSync(path);
-  db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 5000;");
-  const version = Number(db.prepare("PRAGMA user_version").get()?.["user_version"] ?? 0);
-  if (version > SCHEMA_VERSION) {
-    db.close();
-    throw new Error(`${path} was made by a later version; use another CACHE_DIR`);
-  }
-  db.exec(SCHEMA);
-  db.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`);
+  const { db, sql } = openDatabase(path);
+  const touched = new Map<Digest, number>();
+  const counted = new Map<Counter, number>();
+  let lastTick = 0;
+  let complainedAt = -Infinity;
+  const timer = setInterval(flush, FLUSH_MS);
+  Deno.unrefTimer(timer);
 
-  const sql = {
-    putContent: db.prepare(
-      "INSERT INTO content VALUES (?, ?, ?, ?) ON CONFLICT (digest) DO UPDATE SET size = excluded.size, used_at = excluded.used_at",
-    ),
-    dropContent: db.prepare("DELETE FROM content WHERE digest = ?"),
-    content: db.prepare("SELECT size, used_at FROM content WHERE digest = ?"),
-    touch: db.prepare("UPDATE content SET used_at = ? WHERE digest = ?"),
-    putLink: db.prepare(
-      "INSERT INTO link VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET media_type = coalesce(excluded.media_type, media_type), linked_at = excluded.linked_at",
-    ),
-    link: db.prepare(
-      "SELECT media_type FROM link WHERE registry = ? AND repository = ? AND digest = ?",
-    ),
-    dropLink: db.prepare("DELETE FROM link WHERE registry = ? AND repository = ? AND digest = ?"),
-    anyManifest: db.prepare(
-      "SELECT digest FROM link WHERE registry = ? AND repository = ? AND media_type IS NOT NULL ORDER BY linked_at DESC LIMIT 1",
-    ),
-    putChild: db.prepare("INSERT INTO child VALUES (?, ?, ?) ON CONFLICT DO NOTHING"),
-    childSize: db.prepare(
-      "SELECT c.size FROM child c JOIN link l ON l.digest = c.manifest WHERE c.digest = ? AND l.registry = ? AND l.repository = ? LIMIT 1",
-    ),
-    putTag: db.prepare(
-      "INSERT INTO tag VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET digest = excluded.digest, checked_at = excluded.checked_at",
-    ),
-    tag: db.prepare(
-      "SELECT digest, checked_at FROM tag WHERE registry = ? AND repository = ? AND tag = ?",
-    ),
-    dropTag: db.prepare("DELETE FROM tag WHERE registry = ? AND repository = ? AND tag = ?"),
-    putPublic: db.prepare(
-      "INSERT INTO public_repository VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET proven_at = excluded.proven_at",
-    ),
-    publicAt: db.prepare(
-      "SELECT proven_at FROM public_repository WHERE registry = ? AND repository = ?",
-    ),
-    dropPublic: db.prepare("DELETE FROM public_repository WHERE registry = ? AND repository = ?"),
-    count: db.prepare(
-      "INSERT INTO counter VALUES (?, 1) ON CONFLICT DO UPDATE SET value = value + 1",
-    ),
-    counters: db.prepare("SELECT name, value FROM counter"),
-    totals: db.prepare(
-      "SELECT count(*) AS content, coalesce(sum(size), 0) AS bytes, (SELECT count(DISTINCT l.digest) FROM link l JOIN content c USING (digest) WHERE l.media_type IS NOT NULL) AS manifests FROM content",
-    ),
-  };
-
-  function key({ registry, repository }: Place): [string, string] {
-    return [registry, repository];
+  /** Uses are ordered even within a millisecond. */
+  function tick(): number {
+    lastTick = Math.max(now() * 1000, lastTick + 1);
+    return lastTick;
   }
 
-  function readDigest(value: unknown): Digest | undefined {
-    return typeof value === "string" ? parseDigest(value) : undefined;
+  /** A full or failing disk must not fail a pull; nothing is remembered then. */
+  function attempt<Result>(work: () => Result): Result | undefined {
+    try {
+      return work();
+    } catch (error) {
+      if (now() - complainedAt > COMPLAIN_MS) {
+        complainedAt = now();
+        log.error("the cache index fails: {cause}", { cause: describeCause(error) });
+      }
+      return undefined;
+    }
+  }
+
+  function flush(): void {
+    if (touched.size === 0 && counted.size === 0) return;
+    attempt(() => {
+      db.exec("BEGIN");
+      try {
+        for (const [digest, at] of touched) {
+          sql.touch.run(at, digest);
+          sql.touchChildren.run(at, digest);
+        }
+        for (const [counter, value] of counted) sql.count.run(counter, value);
+        db.exec("COMMIT");
+        touched.clear();
+        counted.clear();
+      } catch (error) {
+        db.exec("ROLLBACK");
+        throw error;
+      }
+    });
   }
 
   return {
-    putContent(digest, size) {
-      sql.putContent.run(digest, size, now(), now());
+    putContent: (digest, size) => void attempt(() => sql.putContent.run(digest, size, tick())),
+    dropContent: (digest) => void attempt(() => sql.dropContent.run(digest)),
+    contentSize: (digest) => toNumber(attempt(() => sql.contentSize.get(digest))?.["size"]),
+    touch(digest) {
+      touched.set(digest, tick());
     },
-    dropContent(digest) {
-      sql.dropContent.run(digest);
+    leastUsed(limit) {
+      flush();
+      return (attempt(() => sql.leastUsed.all(limit)) ?? []).flatMap(toContent);
     },
-    contentSize(digest) {
-      const row = sql.content.get(digest);
-      if (row === undefined) return undefined;
-      if (now() - Number(row["used_at"]) > USE_GRAIN_MS) sql.touch.run(now(), digest);
-      return Number(row["size"]);
+    unusedSince(time) {
+      flush();
+      return (attempt(() => sql.unusedSince.all(time * 1000)) ?? []).flatMap(toContent);
     },
-    putLink(place, digest, mediaType) {
-      sql.putLink.run(...key(place), digest, mediaType, now());
+    *contents() {
+      for (const row of sql.contents.iterate()) yield* toContent(row);
     },
+    putLink: (place, digest, mediaType) =>
+      void attempt(() => sql.putLink.run(...key(place), digest, mediaType, now())),
     link(place, digest): Link | undefined {
-      const row = sql.link.get(...key(place), digest);
+      const row = attempt(() => sql.link.get(...key(place), digest));
       if (row === undefined) return undefined;
       const mediaType = row["media_type"];
       return { mediaType: typeof mediaType === "string" ? mediaType : null };
     },
-    dropLink(place, digest) {
-      sql.dropLink.run(...key(place), digest);
-    },
-    anyManifest(place) {
-      return readDigest(sql.anyManifest.get(...key(place))?.["digest"]);
+    dropLink: (place, digest) => void attempt(() => sql.dropLink.run(...key(place), digest)),
+    anyManifest: (place) => toDigest(attempt(() => sql.anyManifest.get(...key(place)))?.["digest"]),
+    *manifests() {
+      for (const row of sql.manifests.iterate()) yield* toManifest(row);
     },
     putChildren(manifest, children) {
-      for (const { digest, size } of children) sql.putChild.run(digest, manifest, size);
+      attempt(() => {
+        for (const { digest, size } of children) sql.putChild.run(manifest, digest, size);
+      });
     },
-    childSize(place, digest) {
-      const row = sql.childSize.get(digest, ...key(place));
-      return row === undefined ? undefined : Number(row["size"]);
-    },
-    putTag(place, tag, entry) {
-      sql.putTag.run(...key(place), tag, entry.digest, entry.checkedAt);
-    },
+    childSize: (place, digest) =>
+      toNumber(attempt(() => sql.childSize.get(digest, ...key(place)))?.["size"]),
+    putTag: (place, tag, entry) =>
+      void attempt(() => sql.putTag.run(...key(place), tag, entry.digest, entry.checkedAt)),
     tag(place, tag): TagEntry | undefined {
-      const row = sql.tag.get(...key(place), tag);
-      const digest = readDigest(row?.["digest"]);
+      const row = attempt(() => sql.tag.get(...key(place), tag));
+      const digest = toDigest(row?.["digest"]);
       if (row === undefined || digest === undefined) return undefined;
       return { digest, checkedAt: Number(row["checked_at"]) };
     },
-    dropTag(place, tag) {
-      sql.dropTag.run(...key(place), tag);
-    },
-    putPublic(place, provenAt) {
-      sql.putPublic.run(...key(place), provenAt);
-    },
-    publicAt(place) {
-      const row = sql.publicAt.get(...key(place));
-      return row === undefined ? undefined : Number(row["proven_at"]);
-    },
-    dropPublic(place) {
-      sql.dropPublic.run(...key(place));
-    },
+    dropTag: (place, tag) => void attempt(() => sql.dropTag.run(...key(place), tag)),
+    putPublic: (place, provenAt) => void attempt(() => sql.putPublic.run(...key(place), provenAt)),
+    publicAt: (place) => toNumber(attempt(() => sql.publicAt.get(...key(place)))?.["proven_at"]),
+    dropPublic: (place) => void attempt(() => sql.dropPublic.run(...key(place))),
     count(counter) {
-      sql.count.run(counter);
+      counted.set(counter, (counted.get(counter) ?? 0) + 1);
     },
     counters() {
-      return new Map(
-        sql.counters.all().flatMap((row): [Counter, number][] => {
-          const name = row["name"];
-          return isCounter(name) ? [[name, Number(row["value"])]] : [];
-        }),
-      );
+      flush();
+      const rows = attempt(() => sql.counters.all()) ?? [];
+      const values = new Map(rows.map((row) => [row["name"], Number(row["value"])]));
+      return new Map(COUNTERS.map((counter) => [counter, values.get(counter) ?? 0]));
     },
     totals(): CacheTotals {
       const row = sql.totals.get();
@@ -179,21 +142,39 @@ export function openSqliteIndex(path: string, now: () => number = Date.now): Cac
         bytes: Number(row?.["bytes"] ?? 0),
       };
     },
+    flush,
     [Symbol.dispose]() {
+      clearInterval(timer);
+      flush();
       db.close();
     },
   };
 }
 
-const COUNTERS: ReadonlySet<unknown> = new Set<Counter>([
-  "blob_hits",
-  "blob_misses",
-  "manifest_hits",
-  "manifest_misses",
-  "joins",
-  "fills",
-]);
+function key({ registry, repository }: Place): [string, string] {
+  return [registry, repository];
+}
 
-function isCounter(value: unknown): value is Counter {
-  return COUNTERS.has(value);
+function toNumber(value: unknown): number | undefined {
+  return typeof value === "number" ? value : undefined;
+}
+
+function toDigest(value: unknown): Digest | undefined {
+  return typeof value === "string" ? parseDigest(value) : undefined;
+}
+
+function toContent(row: Row): ContentEntry[] {
+  const digest = toDigest(row["digest"]);
+  return digest === undefined ? [] : [{ digest, size: Number(row["size"]) }];
+}
+
+function toManifest(row: Row): ManifestEntry[] {
+  const repository = parseRepository(String(row["repository"]));
+  if (repository === undefined) return [];
+  return toContent(row).map((content) => ({
+    ...content,
+    place: { registry: String(row["registry"]), repository },
+    mediaType: String(row["media_type"]),
+    tag: typeof row["tag"] === "string" ? parseTag(row["tag"]) ?? null : null,
+  }));
 }

@@ -42,20 +42,26 @@ export interface ContentStore {
   open(digest: Digest): StoredContent | undefined;
   /** Reads content whole; for manifests. */
   read(digest: Digest): Uint8Array<ArrayBuffer> | undefined;
+  /** Whether there is such content. */
+  has(digest: Digest): boolean;
   /**
    * Stores small content whole, durably, unless this store keeps nothing; says whether it did. The
    * caller has verified the bytes.
+   *
+   * @throws {StoreError} where the disk refuses.
    */
   write(digest: Digest, bytes: Uint8Array): Promise<boolean>;
   /**
    * Begins a file, or goes on with what an earlier fill of the same key left; undefined where this
-   * store keeps nothing. One writer at a time per key.
+   * store keeps nothing. One writer at a time per key. `expectedBytes` is its whole size if known.
    *
-   * @throws {StoreError} where the disk refuses.
+   * @throws {StoreError} where the disk refuses, or there is no room.
    */
-  begin(key: string): PartialFile | undefined;
-  /** Removes content that is there. */
+  begin(key: string, expectedBytes?: number): PartialFile | undefined;
+  /** Removes content, if it is there. */
   remove(digest: Digest): void;
+  /** Keeps content, there or to come, from being evicted until the result is disposed. */
+  hold(digest: Digest): Disposable;
   /** Resolves when the store can be written. @throws where it cannot. */
   probe(): Promise<void>;
 }
@@ -64,8 +70,10 @@ export interface ContentStore {
 export const NO_STORE: ContentStore = {
   open: () => undefined,
   read: () => undefined,
+  has: () => false,
   write: () => Promise.resolve(false),
   begin: () => undefined,
   remove: () => undefined,
+  hold: () => ({ [Symbol.dispose]: () => undefined }),
   probe: () => Promise.resolve(),
 };

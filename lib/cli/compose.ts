@@ -1,8 +1,7 @@
 /** Wires the parts of a running proxy from its configuration; what each may know it is given here. */
 import { lookup } from "node:dns/promises";
 import { createTokenSource } from "../auth/tokens.ts";
-import type { CacheIndex } from "../cache/index.ts";
-import type { ContentStore } from "../cache/store.ts";
+import type { Cache } from "../cache/open_cache.ts";
 import type { Config } from "../config/config.ts";
 import { createOutbound } from "../outbound.ts";
 import { createAccessProofs } from "../pull/access.ts";
@@ -24,12 +23,6 @@ import { createWebApp } from "../web/app.ts";
 import { createRegistryHandler } from "../web/registry.ts";
 import { createServer } from "../web/server.ts";
 
-/** Where content and what is known of it lie. */
-export interface Cache {
-  readonly index: CacheIndex;
-  readonly store: ContentStore;
-}
-
 /** Whether the process should be sent requests. */
 export interface Readiness {
   readonly isDraining: boolean;
@@ -38,7 +31,7 @@ export interface Readiness {
 /** Makes the request handler. `lifetime` ends whatever belongs to no single request. */
 export function compose(
   config: Config,
-  { index, store }: Cache,
+  { index, store, room }: Cache,
   lifetime: AbortSignal,
   readiness: Readiness,
 ): { handler: ReturnType<typeof createServer>; fills: Fills } {
@@ -71,7 +64,10 @@ export function compose(
     proofs,
     idleSeconds: config.timeouts.upstreamIdleSeconds,
     abandonSeconds: config.timeouts.fillAbandonSeconds,
-    onEvent: () => undefined,
+    onEvent: (event) => {
+      if (event === "resume") index.count("resumes");
+      if (event === "mismatch") index.count("mismatches");
+    },
     lifetime,
   });
   const router = createRouter(config);
@@ -99,6 +95,7 @@ export function compose(
     index,
     store,
     fills,
+    lastEvictionAt: () => room?.lastEvictionAt ?? null,
     isDraining: () => readiness.isDraining,
     startedAt: new Date(),
   });

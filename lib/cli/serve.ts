@@ -1,15 +1,11 @@
 /** `entrepot serve`: composes the parts from a configuration, serves, and drains on a signal. */
 import { getLogger } from "@logtape/logtape";
-// @ts-types="../std_path.d.ts"
-import { join } from "@std/path";
-import { openDiskStore } from "../cache/disk_store.ts";
-import { openSqliteIndex } from "../cache/sqlite_index.ts";
-import { NO_STORE } from "../cache/store.ts";
+import { type Cache, openCache } from "../cache/open_cache.ts";
 import type { Config } from "../config/config.ts";
 import { configureLog, describeCause, flushLog } from "../log.ts";
 import type { Fills } from "../pull/fills.ts";
 import { VERSION } from "../version.ts";
-import { type Cache, compose } from "./compose.ts";
+import { compose } from "./compose.ts";
 
 const log = getLogger(["entrepot"]);
 
@@ -21,9 +17,9 @@ export async function serve(config: Config, warnings: readonly string[]): Promis
   configureLog(config.log);
   for (const warning of warnings) log.warn("{warning}", { warning });
   const lifetime = new AbortController();
-  let cache: Cache;
+  let opened: Cache;
   try {
-    cache = openCache(config);
+    opened = openCache(config.cache);
   } catch (error) {
     log.error("CACHE_DIR {dir} cannot be used: {cause}; name a folder that can be written", {
       dir: config.cache.dir,
@@ -32,9 +28,9 @@ export async function serve(config: Config, warnings: readonly string[]): Promis
     await flushLog();
     return 1;
   }
-  using index = cache.index;
+  using cache = opened;
   const readiness = { isDraining: false };
-  const { handler, fills } = compose(config, { ...cache, index }, lifetime.signal, readiness);
+  const { handler, fills } = compose(config, cache, lifetime.signal, readiness);
 
   let server: Deno.HttpServer;
   try {
@@ -63,12 +59,6 @@ export async function serve(config: Config, warnings: readonly string[]): Promis
   await drain(server, fills, lifetime, config.timeouts.shutdownGraceSeconds);
   await flushLog();
   return 0;
-}
-
-function openCache(config: Config): Cache {
-  if (!config.cache.enabled) return { index: openSqliteIndex(":memory:"), store: NO_STORE };
-  const store = openDiskStore(config.cache.dir);
-  return { store, index: openSqliteIndex(join(config.cache.dir, "index.sqlite")) };
 }
 
 /** Resolves at the first signal that asks the process to end. */

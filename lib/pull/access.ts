@@ -13,6 +13,7 @@ import type { Target } from "../routing/route.ts";
 import { SingleFlight } from "../single_flight.ts";
 import { upstreamError } from "../upstream/failure.ts";
 import type { Origin } from "../upstream/origin.ts";
+import { fetchBlobSize } from "./blob_size.ts";
 import { placeOf } from "./request.ts";
 
 /** A revocation upstream is seen within this time. */
@@ -81,57 +82,60 @@ export function createAccessProofs(
     }
   }
 
-  /**
-   * Asks for a manifest that the repository is known to hold, which costs no blob request and no
-   * quota; where that is gone, for what the caller wants itself.
-   */
+  /** Asks the upstream, and forgets what was remembered where it refuses. */
   async function askUpstream(
     target: Target,
     credential: Credential,
     wanted: WantedContent,
   ): Promise<void> {
-    const manifest = index.anyManifest(placeOf(target));
-    if (manifest !== undefined) {
-      const response = await head(target, credential, `manifests/${manifest}`);
-      await response.body?.cancel();
-      if (response.ok) return remember(target, credential);
-      if (response.status !== 404) return await refuse(response, target, credential, "manifest");
-    }
-    const path = wanted.kind === "blob"
-      ? `blobs/${wanted.digest}`
-      : `manifests/${wanted.reference}`;
-    const response = await head(target, credential, path);
-    await response.body?.cancel();
-    // 416: an empty blob has no first byte.
-    if (!response.ok && response.status !== 416) {
-      await refuse(response, target, credential, wanted.kind);
+    try {
+      await askForContent(target, credential, wanted);
+    } catch (error) {
+      if (error instanceof RegistryError && !isFailure(error)) {
+        proofs.delete(proofKey(target, credential));
+        if (credential.kind === "anonymous") index.dropPublic(placeOf(target));
+      }
+      throw error;
     }
     remember(target, credential);
   }
 
-  function head(target: Target, credential: Credential, path: string): Promise<Response> {
-    return origin.fetch({
+  /**
+   * Asks for a manifest that the repository is known to hold, which costs no blob request and no
+   * quota; where that is gone, for what the caller wants itself.
+   */
+  async function askForContent(
+    target: Target,
+    credential: Credential,
+    wanted: WantedContent,
+  ): Promise<void> {
+    const manifest = index.anyManifest(placeOf(target));
+    if (manifest !== undefined && await hasManifest(target, credential, manifest)) return;
+    if (wanted.kind === "blob") {
+      await fetchBlobSize(origin, target, wanted.digest, credential, options.lifetime);
+    } else if (!await hasManifest(target, credential, wanted.reference)) {
+      throw new RegistryError("MANIFEST_UNKNOWN", `${target.upstream.registry} has it no more`);
+    }
+  }
+
+  /** @throws {RegistryError} any answer but yes and 404. */
+  async function hasManifest(
+    target: Target,
+    credential: Credential,
+    reference: string,
+  ): Promise<boolean> {
+    const response = await origin.fetch({
       target,
       method: "HEAD",
-      path,
+      path: `manifests/${reference}`,
       headers: { accept: FULL_ACCEPT, range: "bytes=0-0" },
       credential,
       signal: options.lifetime,
     });
-  }
-
-  async function refuse(
-    response: Response,
-    target: Target,
-    credential: Credential,
-    wanted: "manifest" | "blob",
-  ): Promise<never> {
-    const error = await upstreamError(response, target.upstream, wanted);
-    if (!isFailure(error)) {
-      proofs.delete(proofKey(target, credential));
-      if (credential.kind === "anonymous") index.dropPublic(placeOf(target));
-    }
-    throw error;
+    await response.body?.cancel();
+    if (response.ok) return true;
+    if (response.status === 404) return false;
+    throw await upstreamError(response, target.upstream, "manifest");
   }
 
   function wasPublic(target: Target): boolean {

@@ -45,14 +45,13 @@ export function createBlobHandler(deps: BlobDeps): BlobHandler {
     target: Target,
     digest: Digest,
   ): Promise<Response | undefined> {
-    if (index.contentSize(digest) === undefined) return undefined;
+    if (!store.has(digest)) return undefined;
     await proveLinked(request, target, digest);
     // Opened after the proof: what is open here is surely consumed or closed.
     using content = store.open(digest);
-    if (content === undefined) {
-      index.dropContent(digest);
-      return undefined;
-    }
+    if (content === undefined) return undefined;
+    const held = store.hold(digest);
+    request.finished.finally(() => held[Symbol.dispose]());
     index.count("blob_hits");
     return blobResponse(request, digest, "HIT", content.size, (span) => content.stream(span));
   }
@@ -92,8 +91,7 @@ export function createBlobHandler(deps: BlobDeps): BlobHandler {
     digest: Digest,
   ): Promise<Response> {
     index.count("blob_misses");
-    const fill = await joinFill(request, target, digest) ??
-      fills.start(target, digest, request.credential);
+    const fill = await findOrStart(request, target, digest);
     const start = await fill.started;
     switch (start.kind) {
       case "pass":
@@ -107,24 +105,28 @@ export function createBlobHandler(deps: BlobDeps): BlobHandler {
     }
   }
 
-  /** The fill under way, once this caller is proven to be allowed to follow it. */
-  async function joinFill(
+  /** The fill under way, once this caller is proven to be allowed to follow it, or a new one. */
+  async function findOrStart(
     request: PullRequest,
     target: Target,
     digest: Digest,
-  ): Promise<Fill | undefined> {
-    for (let fill = fills.find(target, digest); fill; fill = fills.find(target, digest)) {
+  ): Promise<Fill> {
+    for (;;) {
+      const fill = fills.find(target, digest);
+      // At once: of callers that waited together, only one may find none.
+      if (fill === undefined) return fills.start(target, digest, request.credential);
       if (fill.openedBy !== callerKey(target, request.credential)) {
         // Another caller's refusal is not this one's: ask again where its fill did not begin.
         const start = await fill.started.catch(() => undefined);
         if (start === undefined) continue;
         await proveLinked(request, target, digest);
+        const isOver = fills.find(target, digest) !== fill;
+        if (isOver && index.contentSize(digest) === undefined) continue;
       }
       index.count("joins");
       fill.join(request.credential);
       return fill;
     }
-    return undefined;
   }
 
   /** The upstream's own stream, untouched: the client checks the digest, nothing is stored. */

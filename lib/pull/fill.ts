@@ -47,11 +47,6 @@ export type FillOpening =
   | { readonly kind: "filling"; readonly size: number | undefined; readonly transfer: Transfer }
   | { readonly kind: "pass"; readonly status: number; readonly location: URL };
 
-/** How a fill ended. */
-export type FillOutcome =
-  | { readonly kind: "committed"; readonly size: number }
-  | { readonly kind: "uncommitted" };
-
 /** A fill that runs once: `open`, then `run`. */
 export class FillTask {
   readonly spool: Spool;
@@ -107,18 +102,17 @@ export class FillTask {
     }
   }
 
-  /** Moves the bytes to their end, or breaks every reader. Never throws. */
-  async run(first: Transfer): Promise<FillOutcome> {
+  /** Moves the bytes to their end and commits them, or breaks every reader. Never throws. */
+  async run(first: Transfer): Promise<void> {
     const { digest, signal, target } = this.#options;
     try {
       await this.#rehash();
       await this.#moveAll(first);
       await this.spool.commit(digest);
-      return { kind: "committed", size: this.spool.written };
     } catch (error) {
       if (error instanceof StoreError) {
         this.#detach(error);
-        return { kind: "uncommitted" };
+        return;
       }
       // What was verified up to here stays to be resumed; what is wrong must not.
       this.spool.break(error, error instanceof WrongContentError ? "discard" : "keep");
@@ -130,7 +124,6 @@ export class FillTask {
           cause: describeCause(error),
         });
       }
-      return { kind: "uncommitted" };
     }
   }
 

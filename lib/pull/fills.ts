@@ -71,7 +71,7 @@ export function createFills(options: FillsOptions): Fills {
 
   function start(target: Target, digest: Digest, credential: Credential): Fill {
     const key = fillKey(target, digest);
-    const file = beginFile(store, key);
+    const file = beginFile(store, key, index.childSize(placeOf(target), digest));
     const { fill, done } = file === undefined
       ? uncachedFill(target, credential)
       : cachedFill(options, file, target, digest, credential);
@@ -139,8 +139,7 @@ function cachedFill(
     using _timer = abandoned;
     const opening = await opened;
     if (opening.kind !== "filling") return;
-    const outcome = await task.run(opening.transfer);
-    if (outcome.kind === "committed") index.putContent(digest, outcome.size);
+    await task.run(opening.transfer);
   }
 
   const opened = open();
@@ -174,9 +173,13 @@ function uncachedFill(target: Target, credential: Credential): RunningFill {
   };
 }
 
-function beginFile(store: ContentStore, key: string): PartialFile | undefined {
+function beginFile(
+  store: ContentStore,
+  key: string,
+  expectedBytes: number | undefined,
+): PartialFile | undefined {
   try {
-    return store.begin(key);
+    return store.begin(key, expectedBytes);
   } catch (error) {
     if (error instanceof StoreError) return undefined;
     throw error;

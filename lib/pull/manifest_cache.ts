@@ -42,12 +42,9 @@ export function createManifestCache(
 
   function byDigest(place: Place, digest: Digest): Manifest | undefined {
     const mediaType = index.link(place, digest)?.mediaType ?? null;
-    if (mediaType === null || index.contentSize(digest) === undefined) return undefined;
+    if (mediaType === null) return undefined;
     const bytes = store.read(digest);
-    if (bytes === undefined) {
-      index.dropContent(digest);
-      return undefined;
-    }
+    if (bytes === undefined) return undefined;
     return { bytes, digest, mediaType, size: bytes.length, quota: new Headers() };
   }
 
@@ -64,7 +61,6 @@ export function createManifestCache(
     const { digest } = manifest;
     try {
       if (!await store.write(digest, manifest.bytes)) return;
-      index.putContent(digest, manifest.size);
       index.putLink(place, digest, manifest.mediaType);
       if (tag !== undefined) index.putTag(place, tag, { digest, checkedAt: now() });
       const key = keyOf(place, digest);
@@ -81,8 +77,7 @@ export function createManifestCache(
   }
 
   function noteTag(place: Place, tag: Tag, digest: Digest): void {
-    const isHere = (index.link(place, digest)?.mediaType ?? null) !== null &&
-      index.contentSize(digest) !== undefined;
+    const isHere = (index.link(place, digest)?.mediaType ?? null) !== null && store.has(digest);
     if (isHere) index.putTag(place, tag, { digest, checkedAt: now() });
     else awaited.set(keyOf(place, digest), { tag, checkedAt: now() });
   }

@@ -11,6 +11,8 @@ export interface PullRequest {
   readonly credential: Credential;
   /** Ends when the client is gone. */
   readonly signal: AbortSignal;
+  /** Resolves when the response has been sent or broken off. */
+  readonly finished: Promise<void>;
   /** Where handlers note what the request's log line and metrics say. */
   readonly note: (facts: PullFacts) => void;
 }

@@ -17,6 +17,7 @@ export interface WebOptions {
   readonly index: CacheIndex;
   readonly store: ContentStore;
   readonly fills: Fills;
+  readonly lastEvictionAt: () => Date | null;
   /** Whether the process is about to end and should be sent no more requests. */
   readonly isDraining: () => boolean;
   readonly startedAt: Date;
@@ -62,7 +63,7 @@ async function readiness(options: WebOptions): Promise<Readiness> {
   return { ok: reasons.length === 0, reasons };
 }
 
-function cacheStats({ index, fills }: WebOptions): CacheStats {
+function cacheStats({ index, fills, lastEvictionAt }: WebOptions): CacheStats {
   const counters = index.counters();
   const totals = index.totals();
   const joins = counters.get("joins") ?? 0;
@@ -78,7 +79,7 @@ function cacheStats({ index, fills }: WebOptions): CacheStats {
       misses: counters.get("manifest_misses") ?? 0,
     },
     totalBytes: totals.bytes,
-    lastCleanup: null,
+    lastCleanup: lastEvictionAt(),
     inflight: {
       totalRequests: (counters.get("fills") ?? 0) + joins,
       deduplicated: joins,

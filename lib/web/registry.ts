@@ -31,6 +31,8 @@ export interface RegistryRequest {
   readonly origin: ClientOrigin;
   /** The host that was asked, where {@linkcode origin} may have the one of PUBLIC_URL. */
   readonly host: string;
+  /** Resolves when the response has been sent or broken off. */
+  readonly finished: Promise<void>;
   /** Filled in on the way. */
   readonly facts: RequestFacts;
 }
@@ -118,7 +120,10 @@ export function createRegistryHandler(deps: RegistryDeps): RegistryHandler {
    * @throws {RegistryError} UNSUPPORTED for a write: it must reach the upstream or fail, and never
    * be answered from a cache.
    */
-  function readOf({ request, facts }: RegistryRequest, { upstream }: Target): PullRequest {
+  function readOf(
+    { request, facts, finished }: RegistryRequest,
+    { upstream }: Target,
+  ): PullRequest {
     const { method } = request;
     if (method !== "GET" && method !== "HEAD") {
       throw new RegistryError("UNSUPPORTED", "this proxy does not take pushes or deletions", {
@@ -130,6 +135,7 @@ export function createRegistryHandler(deps: RegistryDeps): RegistryHandler {
       headers: request.headers,
       credential: credentialOf(request.headers, upstream),
       signal: request.signal,
+      finished,
       note: (noted) => Object.assign(facts, noted),
     };
   }

@@ -35,6 +35,7 @@ export function createServer(
     const origin = clientOrigin({ ...seen, publicUrl: deps.publicUrl });
     // PUBLIC_URL says how realms are written; which upstream is meant, the host that was asked says.
     const { host } = deps.publicUrl === null ? origin : clientOrigin({ ...seen, publicUrl: null });
+    const finished = info.completed.catch(() => undefined);
     const id = crypto.randomUUID();
     const facts: RequestFacts = { route: "web" };
     const signal = request.signal;
@@ -42,7 +43,7 @@ export function createServer(
     try {
       const isRegistry = url.pathname === "/v2" || url.pathname.startsWith("/v2/");
       response = isRegistry
-        ? await deps.registry({ request, url, origin, host, facts })
+        ? await deps.registry({ request, url, origin, host, facts, finished })
         : await deps.web(request, host);
     } catch (error) {
       response = failure(error, id, signal.aborted).toResponse(request.method);

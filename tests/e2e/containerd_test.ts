@@ -65,7 +65,7 @@ Deno.test({
       });
 
       await t.step(`${ns}: what was pulled runs`, async () => {
-        const hello = await containerd.ctr("run", "--rm", "--snapshotter", "native", name, "hello");
+        const hello = await containerd.ctr("run", "--rm", name, "hello");
         assertEquals(hello.stdout, `hello from ${image.name}\n`, hello.stderr);
       });
 

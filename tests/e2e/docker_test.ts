@@ -73,7 +73,6 @@ Deno.test({
 
     await t.step("memory stays bounded", async () => {
       assertLess(await peakRss(proxy), 200e6);
-      console.log("RSS", await peakRss(proxy));
     });
   },
 });

@@ -7,7 +7,9 @@ import { has } from "../support/components.ts";
 import { type Entrepot, type EntrepotOptions, startEntrepot } from "../support/entrepot.ts";
 import type { Image } from "../support/image.ts";
 import type { Content } from "../support/layer.ts";
+import { waitFor } from "../support/process.ts";
 import { basic, type Credentials } from "../support/push.ts";
+import type { S3Interceptor } from "../support/s3.ts";
 import { startWorld, type World, type WorldOptions } from "../support/world.ts";
 
 /** Whether the programs of a world are missing; for `ignore`. */
@@ -110,6 +112,16 @@ export class Bench implements AsyncDisposable {
     return token;
   }
 
+  /** Waits until no fill is under way: what was pulled is committed then. */
+  async settle(): Promise<void> {
+    await waitFor("no fill is under way", async () => {
+      const stats: { cache: { inflight: { currentActive: number } } } = JSON.parse(
+        (await this.ask("/stats")).text,
+      );
+      return stats.cache.inflight.currentActive === 0;
+    });
+  }
+
   /** What the product wrote so far. */
   async output(): Promise<string> {
     return await this.product.stdout() + await this.product.stderr();
@@ -155,6 +167,20 @@ export function blobPath(repository: string, { digest }: { digest: string }): st
 /** The path of a manifest. */
 export function manifestPath(repository: string, reference: string): string {
   return `/v2/${repository}/manifests/${reference}`;
+}
+
+/** Answers reads of a blob in the storage's place; the registry's own reads go on as they are. */
+export function onBlobRead(
+  world: World,
+  { digest }: { digest: string },
+  intercept: S3Interceptor,
+): void {
+  const file = `/${digest.replace("sha256:", "")}/data`;
+  world.s3.intercept = (request, serve) =>
+    request.method === "GET" && request.url.includes(`${file}?`) &&
+      !request.headers.has("range")
+      ? intercept(request, serve)
+      : undefined;
 }
 
 /** Whether reading the body to its end fails, and how many bytes came before. */

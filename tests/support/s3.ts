@@ -44,6 +44,7 @@ export interface S3Request {
   /** Names of the request's headers. */
   headerNames: string[];
   range: string | null;
+  userAgent: string;
   status: number;
   /** Bytes of the body that were taken so far. */
   bytes: number;
@@ -140,6 +141,7 @@ function recordOf(request: Request): S3Request {
     hasAuthorization: request.headers.has("authorization"),
     headerNames: [...request.headers.keys()],
     range: request.headers.get("range"),
+    userAgent: request.headers.get("user-agent") ?? "",
     status: 0,
     bytes: 0,
   };

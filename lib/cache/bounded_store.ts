@@ -1,0 +1,158 @@
+/**
+ * The store with its index and its bounds: content is what the index knows and the disk has, and
+ * every byte has room reserved before it is written.
+ */
+import { getLogger } from "@logtape/logtape";
+import { describeCause } from "../log.ts";
+import type { Digest } from "../reference.ts";
+import type { DiskStore } from "./disk_store.ts";
+import type { CacheIndex } from "./index.ts";
+import { occupied, type Room } from "./room.ts";
+import { type ContentStore, type PartialFile, StoreError } from "./store.ts";
+
+const log = getLogger(["entrepot", "cache"]);
+/** Room for content whose size nobody has said is taken in steps. */
+const STEP_BYTES = 4 << 20;
+const COMPLAIN_MS = 10_000;
+
+/** Composes the store. */
+export function createBoundedStore(
+  { disk, index, room }: { disk: DiskStore; index: CacheIndex; room: Room },
+): ContentStore {
+  let complainedAt = -Infinity;
+
+  /** What the index knows and the disk has lost is known no longer. */
+  function forget(digest: Digest): void {
+    const size = index.contentSize(digest);
+    if (size === undefined) return;
+    index.dropContent(digest);
+    room.release(size);
+  }
+
+  function complain(error: unknown): void {
+    if (Date.now() - complainedAt < COMPLAIN_MS) return;
+    complainedAt = Date.now();
+    log.warn("the cache cannot be written, serving without it: {cause}", {
+      cause: describeCause(error),
+    });
+  }
+
+  function begin(key: string, expectedBytes = 0): PartialFile {
+    // The room of what an earlier fill left is taken already; it goes over to this one.
+    const left = disk.partialBytes(key);
+    const reservation = new Reservation(room, occupied(left));
+    try {
+      reservation.grow(Math.max(left, expectedBytes));
+      return reservedFile(disk.begin(key), reservation, index);
+    } catch (error) {
+      reservation.shrink(left);
+      complain(error);
+      throw error;
+    }
+  }
+
+  return {
+    open(digest) {
+      if (index.contentSize(digest) === undefined) return undefined;
+      const content = disk.open(digest);
+      if (content === undefined) forget(digest);
+      else index.touch(digest);
+      return content;
+    },
+    read(digest) {
+      if (index.contentSize(digest) === undefined) return undefined;
+      const bytes = disk.read(digest);
+      if (bytes === undefined) forget(digest);
+      return bytes;
+    },
+    has: (digest) => index.contentSize(digest) !== undefined,
+    async write(digest, bytes) {
+      if (index.contentSize(digest) !== undefined) return true;
+      const file = begin(`small-${crypto.randomUUID()}`, bytes.length);
+      try {
+        file.append(bytes);
+        await file.commit(digest);
+        return true;
+      } catch (error) {
+        file.discard();
+        complain(error);
+        throw error;
+      }
+    },
+    begin,
+    remove(digest) {
+      forget(digest);
+      disk.remove(digest);
+    },
+    hold: (digest) => room.hold(digest),
+    probe: () => disk.probe(),
+  };
+}
+
+/** A file that takes room as it grows and gives back what it did not need. */
+function reservedFile(
+  file: PartialFile,
+  reservation: Reservation,
+  index: CacheIndex,
+): PartialFile {
+  return {
+    get written() {
+      return file.written;
+    },
+    append(bytes) {
+      reservation.grow(file.written + bytes.length);
+      file.append(bytes);
+    },
+    open: () => file.open(),
+    async commit(digest) {
+      await file.commit(digest);
+      reservation.settle(file.written);
+      // Content that was there before is the same file now, and has its room already.
+      const before = index.contentSize(digest);
+      if (before !== undefined) reservation.settle(0);
+      index.putContent(digest, file.written);
+    },
+    keep() {
+      file.keep();
+      reservation.settle(file.written);
+    },
+    discard() {
+      file.discard();
+      reservation.settle(0);
+    },
+  };
+}
+
+/** Room taken for one file. */
+class Reservation {
+  readonly #room: Room;
+  #bytes: number;
+  #isSettled = false;
+
+  constructor(room: Room, bytes: number) {
+    this.#room = room;
+    this.#bytes = bytes;
+  }
+
+  /** Takes room until the file may have so many bytes. @throws {StoreError} where there is none. */
+  grow(bytes: number): void {
+    if (bytes <= this.#bytes) return;
+    const step = this.#bytes === 0 ? bytes : Math.max(bytes - this.#bytes, STEP_BYTES);
+    if (!this.#room.reserve(step)) throw new StoreError("there is no room in the cache");
+    this.#bytes += occupied(step);
+  }
+
+  /** Gives back all but the room of so many bytes. */
+  shrink(bytes: number): void {
+    const rest = this.#bytes - occupied(bytes);
+    if (rest > 0) this.#room.release(rest);
+    this.#bytes = Math.min(this.#bytes, occupied(bytes));
+  }
+
+  /** The file's last word on its size; later ones do not count. */
+  settle(bytes: number): void {
+    if (this.#isSettled && bytes !== 0) return;
+    this.shrink(bytes);
+    this.#isSettled = true;
+  }
+}

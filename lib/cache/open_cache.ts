@@ -1,0 +1,136 @@
+/** Opens the cache at start: the folder, the index, and one truth between them. */
+import { statfsSync } from "node:fs";
+import { getLogger } from "@logtape/logtape";
+// @ts-types="../std_path.d.ts"
+import { join } from "@std/path";
+import type { Config } from "../config/config.ts";
+import { describeCause } from "../log.ts";
+import { createBoundedStore } from "./bounded_store.ts";
+import { type DiskStore, openDiskStore } from "./disk_store.ts";
+import type { CacheIndex } from "./index.ts";
+import { occupied, Room } from "./room.ts";
+import { openSqliteIndex } from "./sqlite_index.ts";
+import { LaterVersionError } from "./sqlite_schema.ts";
+import { type ContentStore, NO_STORE } from "./store.ts";
+
+const log = getLogger(["entrepot", "cache"]);
+const PARTIAL_MAX_AGE_MS = 7 * 86_400_000;
+const INDEX_FILES = ["index.sqlite", "index.sqlite-wal", "index.sqlite-shm"];
+
+/** The parts of an open cache. */
+export interface Cache extends Disposable {
+  readonly index: CacheIndex;
+  readonly store: ContentStore;
+  /** The bounds; undefined where nothing is cached. */
+  readonly room: Room | undefined;
+}
+
+/**
+ * Opens the cache that the configuration names, and makes folder and index agree.
+ *
+ * @throws where the folder cannot be used, or its index is of a later version.
+ */
+export function openCache(config: Config["cache"]): Cache {
+  if (!config.enabled) {
+    const index = openSqliteIndex(":memory:");
+    return {
+      index,
+      store: NO_STORE,
+      room: undefined,
+      [Symbol.dispose]: () => index[Symbol.dispose](),
+    };
+  }
+  const disk = openDiskStore(config.dir);
+  const index = openIndex(config.dir);
+  const usedBytes = reconcile(disk, index);
+  const room = new Room({
+    index,
+    remove: (digest) => disk.remove(digest),
+    maxBytes: config.maxBytes,
+    minFreeBytes: config.minFreeBytes,
+    freeBytes: () => freeBytes(config.dir),
+    indexBytes: () => indexBytes(config.dir),
+  }, usedBytes);
+  room.shrink();
+  return {
+    index,
+    store: createBoundedStore({ disk, index, room }),
+    room,
+    [Symbol.dispose]: () => index[Symbol.dispose](),
+  };
+}
+
+/** A corrupt index is put aside and made anew from the folder: it holds nothing but knowledge. */
+function openIndex(dir: string): CacheIndex {
+  const path = join(dir, "index.sqlite");
+  try {
+    return openSqliteIndex(path);
+  } catch (error) {
+    if (error instanceof LaterVersionError) throw error;
+    log.error("the cache index cannot be read and is made anew: {cause}", {
+      cause: describeCause(error),
+    });
+    for (const name of INDEX_FILES) {
+      try {
+        Deno.renameSync(join(dir, name), join(dir, `${name}.corrupt`));
+      } catch (missing) {
+        if (!(missing instanceof Deno.errors.NotFound)) throw missing;
+      }
+    }
+    return openSqliteIndex(path);
+  }
+}
+
+/**
+ * Makes the index know exactly what the folder has: a kill between a commit and its row leaves one
+ * without the other. Gives the bytes that lie there, partial files included.
+ */
+function reconcile(disk: DiskStore, index: CacheIndex): number {
+  const onDisk = new Set(disk.digests());
+  let usedBytes = 0;
+  let lost = 0;
+  for (const { digest, size } of [...index.contents()]) {
+    if (onDisk.delete(digest)) {
+      usedBytes += occupied(size);
+    } else {
+      index.dropContent(digest);
+      lost++;
+    }
+  }
+  // What is left is content without a row: it was verified before it got its name.
+  for (const digest of onDisk) {
+    const size = disk.sizeOf(digest) ?? 0;
+    index.putContent(digest, size);
+    usedBytes += occupied(size);
+  }
+  if (lost + onDisk.size > 0) {
+    log.info("reconciled the cache: {found} contents found, {lost} lost", {
+      found: onDisk.size,
+      lost,
+    });
+  }
+  for (const { size } of disk.sweepPartials(PARTIAL_MAX_AGE_MS)) usedBytes += occupied(size);
+  return usedBytes;
+}
+
+function freeBytes(dir: string): number {
+  try {
+    const { bavail, bsize } = statfsSync(dir);
+    return bavail * bsize;
+  } catch {
+    // Where the disk does not say, only the other bound counts.
+    return Number.POSITIVE_INFINITY;
+  }
+}
+
+function indexBytes(dir: string): number {
+  let bytes = 0;
+  for (const name of INDEX_FILES) {
+    try {
+      bytes += occupied(Deno.statSync(join(dir, name)).size);
+    } catch {
+      // A file that is not there takes no room.
+    }
+  }
+  return bytes;
+}
