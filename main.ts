@@ -5,7 +5,7 @@ import { serve } from "./lib/cli/serve.ts";
 const encoder = new TextEncoder();
 
 if (import.meta.main) {
-  Deno.exitCode = await runCli(Deno.args, {
+  const code = await runCli(Deno.args, {
     serve,
     env: Deno.env.toObject(),
     readTextFile: (path) => Deno.readTextFileSync(path),
@@ -13,4 +13,6 @@ if (import.meta.main) {
     stderr: (text) => void Deno.stderr.writeSync(encoder.encode(text)),
     fetch: (input, init) => fetch(input, init),
   });
+  // At once: connections that clients keep open would keep the process.
+  Deno.exit(code);
 }

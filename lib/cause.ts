@@ -9,6 +9,7 @@ const PREAMBLE = /^error sending request .*?: client error \((?:Connect|SendRequ
 const MAX_CAUSES = 8;
 
 const WORDS: readonly (readonly [RegExp, (rest: string) => string])[] = [
+  [/^Requires (.*?), run again/, (access) => `not permitted to this process: ${access}`],
   [/^dns error: (?:failed to lookup address information: )?(.*)/s, (rest) => `DNS: ${rest}`],
   [/^failed to lookup address information: (.*)/s, (rest) => `DNS: ${rest}`],
   [/Connection refused/, () => "connection refused"],
@@ -35,10 +36,6 @@ const WORDS: readonly (readonly [RegExp, (rest: string) => string])[] = [
  */
 export function describeCause(error: unknown): string {
   const deepest = rootCause(error);
-  if (deepest instanceof Deno.errors.NotCapable) {
-    const needed = /^Requires (.*?), run again/.exec(deepest.message)?.[1] ?? deepest.message;
-    return redactUrls(`not permitted to this process: ${needed}`);
-  }
   if (deepest instanceof DOMException && deepest.name === "TimeoutError") return "timed out";
   if (deepest instanceof DOMException && deepest.name === "AbortError") return "aborted";
   const text = deepest instanceof Error ? deepest.message || deepest.name : String(deepest);

@@ -4,6 +4,7 @@
  */
 import { RegistryError } from "./errors.ts";
 import { describeCause } from "./log.ts";
+import { sendSized } from "./outbound_sized.ts";
 import { VERSION } from "./version.ts";
 
 /** The part of `fetch` that is used; tests hand in their own. */
@@ -14,7 +15,15 @@ export interface OutboundRequest {
   readonly url: URL;
   readonly method?: string;
   readonly headers?: HeadersInit;
+  /** The incoming request's own body keeps its length on the way; any other stream is chunked. */
   readonly body?: BodyInit;
+  /** The length of a stream that is not the incoming request's own. */
+  readonly bodyLength?: number;
+  /**
+   * `caller`: the answer may take as long as the caller waits, as that to an upload does, which comes
+   * when all is received and stored. Default: `UPSTREAM_HEADERS_TIMEOUT`.
+   */
+  readonly patience?: "caller";
   /** Ends the request and its body. */
   readonly signal: AbortSignal;
   /** What messages call the other side, such as `docker.io`. */
@@ -38,18 +47,26 @@ export function createOutbound(
 ): Outbound {
   return async function send(request) {
     const deadline = new AbortController();
-    const timer = setTimeout(() => deadline.abort(), options.headersTimeoutSeconds * 1000);
+    const timer = request.patience === "caller"
+      ? undefined
+      : setTimeout(() => deadline.abort(), options.headersTimeoutSeconds * 1000);
     const headers = new Headers(request.headers);
     headers.set("user-agent", USER_AGENT);
     // Without this the runtime asks for compression, decodes, and keeps the wrong content-length.
     headers.set("accept-encoding", "identity");
     if (!headers.has("accept")) headers.set("accept", "*/*");
     try {
+      const method = request.method ?? "GET";
+      const signal = AbortSignal.any([request.signal, deadline.signal]);
+      const { body, bodyLength: length } = request;
+      if (body instanceof ReadableStream && length !== undefined) {
+        return await sendSized({ url: request.url, method, headers, body, length, signal });
+      }
       return await options.fetch(request.url, {
-        method: request.method ?? "GET",
+        method,
         headers,
         redirect: "manual",
-        signal: AbortSignal.any([request.signal, deadline.signal]),
+        signal,
         ...(request.body === undefined ? {} : { body: request.body }),
       });
     } catch (error) {
@@ -59,6 +76,16 @@ export function createOutbound(
       clearTimeout(timer);
     }
   };
+}
+
+/** The way out of a proxy that has none. @throws {RegistryError} UNAVAILABLE (503), always. */
+export function refuseOffline({ peer, url }: OutboundRequest): Promise<Response> {
+  return Promise.reject(
+    new RegistryError("UNAVAILABLE", `${peer} is not asked, because OFFLINE is set`, {
+      status: 503,
+      detail: { upstream: peer, host: url.host },
+    }),
+  );
 }
 
 function outboundFailure(

@@ -32,12 +32,21 @@ export function createBoundedStore(
   function complain(error: unknown): void {
     if (Date.now() - complainedAt < COMPLAIN_MS) return;
     complainedAt = Date.now();
-    log.warn("the cache cannot be written, serving without it: {cause}", {
+    log.warn("the cache cannot be used, serving without it: {cause}", {
       cause: describeCause(error),
     });
   }
 
   function begin(key: string, expectedBytes = 0): PartialFile {
+    try {
+      return reserve(key, expectedBytes);
+    } catch (error) {
+      complain(error);
+      throw error;
+    }
+  }
+
+  function reserve(key: string, expectedBytes: number): PartialFile {
     // The room of what an earlier fill left is taken already; it goes over to this one.
     const left = disk.partialBytes(key);
     const reservation = new Reservation(room, occupied(left));
@@ -46,25 +55,37 @@ export function createBoundedStore(
       return reservedFile(disk.begin(key), reservation, index);
     } catch (error) {
       reservation.shrink(left);
-      complain(error);
       throw error;
     }
   }
 
+  /** What a failing disk cannot give is a miss: the upstream has it. */
+  function unlessFailing<Result>(look: () => Result): Result | undefined {
+    try {
+      return look();
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error;
+      complain(error);
+      return undefined;
+    }
+  }
+
   return {
-    open(digest) {
-      if (index.contentSize(digest) === undefined) return undefined;
-      const content = disk.open(digest);
-      if (content === undefined) forget(digest);
-      else index.touch(digest);
-      return content;
-    },
-    read(digest) {
-      if (index.contentSize(digest) === undefined) return undefined;
-      const bytes = disk.read(digest);
-      if (bytes === undefined) forget(digest);
-      return bytes;
-    },
+    open: (digest) =>
+      unlessFailing(() => {
+        if (index.contentSize(digest) === undefined) return undefined;
+        const content = disk.open(digest);
+        if (content === undefined) forget(digest);
+        else index.touch(digest);
+        return content;
+      }),
+    read: (digest) =>
+      unlessFailing(() => {
+        if (index.contentSize(digest) === undefined) return undefined;
+        const bytes = disk.read(digest);
+        if (bytes === undefined) forget(digest);
+        return bytes;
+      }),
     has: (digest) => index.contentSize(digest) !== undefined,
     async write(digest, bytes) {
       if (index.contentSize(digest) !== undefined) return true;

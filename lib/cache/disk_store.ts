@@ -19,11 +19,13 @@ export interface DiskFile<Name> {
 
 /** The folder. It knows bytes and names, and nothing of bounds or use. */
 export interface DiskStore {
+  /** @throws {StoreError} */
   open(digest: Digest): StoredContent | undefined;
+  /** @throws {StoreError} */
   read(digest: Digest): Uint8Array<ArrayBuffer> | undefined;
   /** @throws {StoreError} */
   begin(key: string): PartialFile;
-  /** Bytes that an earlier fill of the key left. */
+  /** Bytes that an earlier fill of the key left. @throws {StoreError} */
   partialBytes(key: string): number;
   remove(digest: Digest): void;
   /** The digests of all content. */
@@ -110,14 +112,7 @@ export function openDiskStore(dir: string): DiskStore {
 
   return {
     open: (digest) => openContent(pathOf(digest)),
-    read(digest) {
-      try {
-        return Deno.readFileSync(pathOf(digest));
-      } catch (error) {
-        if (error instanceof Deno.errors.NotFound) return undefined;
-        throw error;
-      }
-    },
+    read: (digest) => unlessMissing(() => Deno.readFileSync(pathOf(digest))),
     begin,
     partialBytes: (key) => sizeOfFile(join(partialDir, key)) ?? 0,
     sizeOf: (digest) => sizeOfFile(pathOf(digest)),
@@ -162,11 +157,16 @@ function openForAppend(path: string, makeFolders: () => void): Deno.FsFile {
 }
 
 function sizeOfFile(path: string): number | undefined {
+  return unlessMissing(() => Deno.statSync(path).size);
+}
+
+/** Looks at a file that may not be there: undefined then. @throws {StoreError} */
+function unlessMissing<Result>(look: () => Result): Result | undefined {
   try {
-    return Deno.statSync(path).size;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
+    return look();
+  } catch (cause) {
+    if (cause instanceof Deno.errors.NotFound) return undefined;
+    throw new StoreError("the disk refuses", { cause });
   }
 }
 
@@ -180,13 +180,8 @@ function guarded<Result>(call: () => Result): Result {
 }
 
 function openContent(path: string): StoredContent | undefined {
-  let file: Deno.FsFile;
-  try {
-    file = Deno.openSync(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
+  const file = unlessMissing(() => Deno.openSync(path));
+  if (file === undefined) return undefined;
   let isStreaming = false;
   return {
     size: file.statSync().size,

@@ -50,6 +50,7 @@ export class Room {
   /** Takes room for so many bytes, evicting what is needed; says whether there is any. */
   reserve(bytes: number): boolean {
     const wanted = occupied(bytes);
+    if (!this.#couldFit(wanted)) return false;
     if (!this.#fits(wanted) && !this.#evictFor(wanted)) return false;
     this.#usedBytes += wanted;
     return true;
@@ -82,6 +83,13 @@ export class Room {
   /** Evicts until the bounds hold: after a start with smaller ones. */
   shrink(): void {
     if (!this.#fits(0)) this.#evictFor(0);
+  }
+
+  /** Whether it fits into an empty cache: nothing has to go for what would not fit even then. */
+  #couldFit(bytes: number): boolean {
+    const { maxBytes, minFreeBytes, freeBytes, indexBytes } = this.#options;
+    return indexBytes() + bytes <= maxBytes &&
+      freeBytes() + this.#usedBytes - bytes >= minFreeBytes;
   }
 
   #fits(bytes: number): boolean {

@@ -3,8 +3,12 @@
  * bytes stay hidden until the writer says that the digest was right, so that nobody can receive a
  * complete corrupt content.
  */
+import { getLogger } from "@logtape/logtape";
+import { describeCause } from "../log.ts";
 import type { Digest } from "../reference.ts";
 import type { ByteSpan, PartialFile } from "./store.ts";
+
+const log = getLogger(["entrepot", "cache"]);
 
 /** How much of the end is withheld until the content is verified. */
 export const HELD_BYTES = 64 * 1024;
@@ -65,15 +69,15 @@ export class Spool {
   /** Lets every reader go on from another source after what is written; nothing is kept. */
   detach(rest: Continuation): void {
     if (this.#state.kind === "growing") this.#state = { kind: "detached", rest };
-    this.#file.discard();
     this.#wakeReaders();
+    this.#letGo("discard");
   }
 
   /** Breaks every reader's stream, unless it is complete; the file is kept to be resumed or not. */
   break(reason: unknown, file: "keep" | "discard"): void {
     if (this.#state.kind === "growing") this.#state = { kind: "broken", reason };
-    this.#file[file]();
     this.#wakeReaders();
+    this.#letGo(file);
   }
 
   /**
@@ -122,6 +126,15 @@ export class Spool {
       if (state.kind === "detached" && !reader.isDone) return await reader.readRest(state.rest);
       if (state.kind !== "growing" || reader.isDone || !isOpen()) return undefined;
       await this.#wake.promise;
+    }
+  }
+
+  /** A disk that refused to write may refuse to remove as well: the next start sweeps. */
+  #letGo(how: "keep" | "discard"): void {
+    try {
+      this.#file[how]();
+    } catch (error) {
+      log.warn("a partial file cannot be removed: {cause}", { cause: describeCause(error) });
     }
   }
 

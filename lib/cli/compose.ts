@@ -3,14 +3,17 @@ import { lookup } from "node:dns/promises";
 import { createTokenSource } from "../auth/tokens.ts";
 import type { Cache } from "../cache/open_cache.ts";
 import type { Config } from "../config/config.ts";
-import { createOutbound } from "../outbound.ts";
+import { createOutbound, refuseOffline } from "../outbound.ts";
 import { createAccessProofs } from "../pull/access.ts";
 import { createBlobHandler } from "../pull/blob.ts";
 import { createFills, type Fills } from "../pull/fills.ts";
-import { createListingHandler } from "../pull/listing.ts";
+import { createCatalogHandler, createListingHandler } from "../pull/listing.ts";
 import { createManifestHandler } from "../pull/manifest.ts";
 import { createManifestCache } from "../pull/manifest_cache.ts";
 import { createManifestSource } from "../pull/manifest_source.ts";
+import { createChanges } from "../push/changes.ts";
+import { createPush } from "../push/create.ts";
+import { withBlobPresence, withManifestPresence } from "../push/presence.ts";
 import { createFollower } from "../redirect/follow.ts";
 import { createPing } from "../relay/ping.ts";
 import { createRealmExchange } from "../relay/realm_exchange.ts";
@@ -31,15 +34,20 @@ export interface Readiness {
 /** Makes the request handler. `lifetime` ends whatever belongs to no single request. */
 export function compose(
   config: Config,
-  { index, store, room }: Cache,
+  { index: bare, store, room }: Cache,
   lifetime: AbortSignal,
   readiness: Readiness,
 ): { handler: ReturnType<typeof createServer>; fills: Fills } {
   const now = Date.now;
-  const outbound = createOutbound({
+  // What pulls learn goes through here, so that no answer from before a push outlives it.
+  const { changes, index } = createChanges(bare, now);
+  const { offline } = config.cache;
+  const outbound = offline ? refuseOffline : createOutbound({
     fetch: (input, init) => fetch(input, init),
     headersTimeoutSeconds: config.timeouts.upstreamHeadersSeconds,
   });
+  const hasHttpProxy = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"]
+    .some((name) => Deno.env.has(name));
   const guard = createTargetGuard({
     privateTargets: config.privateTargets,
     lookup: async (hostname) =>
@@ -53,7 +61,8 @@ export function compose(
   const proofs = createAccessProofs({
     index,
     origin,
-    staleIfErrorSeconds: config.cache.staleIfErrorSeconds,
+    // What was public when the network was left stays so.
+    staleIfErrorSeconds: offline ? Infinity : config.cache.staleIfErrorSeconds,
     now,
     lifetime,
   });
@@ -72,22 +81,43 @@ export function compose(
   });
   const router = createRouter(config);
   const exchange = createRealmExchange({ client, outbound, guard });
+  const cache = createManifestCache({ index, store, now });
+  const source = createManifestSource({ origin, proofs, lifetime });
   const registry = createRegistryHandler({
     router,
     client,
     ping: createPing({ client, now, lifetime }),
     token: createTokenEndpoint({ router, exchange }),
-    manifest: createManifestHandler({
+    manifest: withManifestPresence(
+      createManifestHandler({
+        index,
+        cache,
+        source,
+        proofs,
+        ttlSeconds: config.cache.manifestTtlSeconds,
+        offline,
+        now,
+      }),
+      { source, cache },
+    ),
+    blob: withBlobPresence(createBlobHandler({ index, store, origin, proofs, fills }), {
+      origin,
       index,
-      cache: createManifestCache({ index, store, now }),
-      source: createManifestSource({ origin, proofs, lifetime }),
-      proofs,
-      ttlSeconds: config.cache.manifestTtlSeconds,
-      offline: config.cache.offline,
+      client,
+    }),
+    listing: createListingHandler(origin),
+    catalog: createCatalogHandler(client),
+    push: createPush({
+      config: config.push,
+      router,
+      client,
+      outbound,
+      guard,
+      changes,
+      // What is kept is sent by a client that knows no HTTP proxy.
+      kept: config.cache.pushes && !hasHttpProxy ? { store, index, manifests: cache } : undefined,
       now,
     }),
-    blob: createBlobHandler({ index, store, origin, proofs, fills }),
-    listing: createListingHandler(origin),
   });
   const web = createWebApp({
     cacheConfig: config.cache,

@@ -8,7 +8,7 @@ import { formatDuration, formatSize } from "../config/units.ts";
 
 /** Returns YAML with a final line feed. Passwords are masked. */
 export function describeConfig(config: Config): string {
-  const { cache, timeouts, log, redirect, defaultUpstream } = config;
+  const { cache, push, timeouts, log, redirect, defaultUpstream } = config;
   return stringify({
     host: config.listen.host,
     port: config.listen.port,
@@ -34,6 +34,9 @@ export function describeConfig(config: Config): string {
     ...(cache.prefetchFills > 0 ? { prefetchFills: cache.prefetchFills } : {}),
     rangeMiss: cache.rangeMiss,
     verifyReads: cache.verifyReads,
+    cachePushes: cache.pushes,
+    maxManifestSize: formatSize(push.maxManifestBytes),
+    ...(push.secretKey === null ? {} : { secretKey: "***" }),
     upstreamHeadersTimeout: formatDuration(timeouts.upstreamHeadersSeconds),
     upstreamIdleTimeout: formatDuration(timeouts.upstreamIdleSeconds),
     ...(timeouts.fillAbandonSeconds === null
@@ -62,6 +65,7 @@ function describeUpstream(upstream: Upstream): Record<string, unknown> {
     ...(auth.kind === "account" ? { username: auth.username, password: "***" } : {}),
     realms,
     redirect: upstream.redirect,
+    push: upstream.push,
     library: upstream.hasLibrary,
   };
 }

@@ -22,6 +22,12 @@ export type UpstreamAuth =
   | { readonly kind: "relay" }
   | { readonly kind: "account"; readonly username: string; readonly password: string };
 
+/**
+ * Whether an upstream takes pushes and deletions, and whose right they need: each caller's own, or
+ * that of the proxy's account.
+ */
+export type PushRight = "allow" | "deny" | "account";
+
 /** A registry that this proxy serves. */
 export interface Upstream {
   /** The label in `<alias>.{CUSTOM_DOMAIN}`, in `UPSTREAM_<ALIAS>_…` and in logs. */
@@ -38,6 +44,7 @@ export interface Upstream {
   /** Hosts, beside those of the same registrable domain, that its challenge may name as realm. */
   readonly realms: readonly string[];
   readonly redirect: RedirectMode;
+  readonly push: PushRight;
 }
 
 /** How long tags stay fresh. */
@@ -89,6 +96,14 @@ export interface Config {
     readonly rangeMiss: "pass" | "fill";
     /** The share of reads from the cache, 0 to 1, whose digest is checked on the way. */
     readonly verifyReads: number;
+    /** Whether what is pushed is kept on its way. */
+    readonly pushes: boolean;
+  };
+  readonly push: {
+    /** The largest manifest that is passed on. */
+    readonly maxManifestBytes: number;
+    /** What upload addresses are sealed with, or null: a key of this process alone. */
+    readonly secretKey: string | null;
   };
   readonly timeouts: {
     /** From sending a request until the upstream's response headers. */

@@ -43,6 +43,7 @@ export function loadConfig(
     raw,
     target: readTarget(raw, settings, faults),
     redirect: defaultRedirect(settings),
+    push: settings.PUSH,
     readTextFile,
     faults,
     warnings,
@@ -145,6 +146,11 @@ function composeConfig(
       prefetchFills: settings.PREFETCH ? settings.PREFETCH_FILLS : 0,
       rangeMiss: settings.RANGE_MISS,
       verifyReads: settings.VERIFY_READS,
+      pushes: settings.CACHE_PUSHES,
+    },
+    push: {
+      maxManifestBytes: settings.MAX_MANIFEST_SIZE,
+      secretKey: settings.SECRET_KEY ?? null,
     },
     timeouts: {
       upstreamHeadersSeconds: settings.UPSTREAM_HEADERS_TIMEOUT,

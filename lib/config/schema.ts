@@ -3,7 +3,7 @@
  * Environment and file both arrive here as text, so that a key means the same in both.
  */
 import { z } from "zod";
-import type { RedirectMode } from "./config.ts";
+import type { PushRight, RedirectMode } from "./config.ts";
 import { parseDuration, parseSize } from "./units.ts";
 import {
   faultOfBaseUrl,
@@ -21,6 +21,8 @@ import {
   toBaseUrl,
 } from "./value.ts";
 
+/** Registries take manifests of at least as much (distribution-spec "Pushing Manifests"). */
+const LEAST_MANIFEST_BYTES = 4 * 2 ** 20;
 /** The longest time-out; longer ones would overflow the runtime's timers. */
 const MAX_TIMEOUT_SECONDS = 7 * 86_400;
 
@@ -165,6 +167,19 @@ export const SETTINGS = z.object({
     (value) => /^(0(\.\d+)?|1(\.0+)?)$/.test(value) ? Number(value) : undefined,
     "write a share from 0 to 1 such as 0.01",
   ).default(0),
+  CACHE_PUSHES: boolean.default(false),
+  PUSH: choice("allow", "deny").optional(),
+  MAX_MANIFEST_SIZE: text(
+    (value) => {
+      const bytes = parseSize(value);
+      return bytes !== undefined && bytes >= LEAST_MANIFEST_BYTES ? bytes : undefined;
+    },
+    "write a size of at least 4MiB such as 16MiB",
+  ).default(16 * 2 ** 20),
+  SECRET_KEY: text(
+    (value) => value.length >= 32 ? value : undefined,
+    "write at least 32 characters, such as what `openssl rand -base64 32` prints",
+  ).optional(),
   UPSTREAM_HEADERS_TIMEOUT: timeout.default(30),
   UPSTREAM_IDLE_TIMEOUT: timeout.default(60),
   FILL_ABANDON_AFTER: grace.optional(),
@@ -195,6 +210,7 @@ export const UPSTREAM_FIELDS = z.object({
   REALMS: list(parseHostPattern, "write hosts such as auth.example.com, separated by commas")
     .optional(),
   REDIRECT: redirectMode.optional(),
+  PUSH: choice<PushRight>("allow", "deny", "account").optional(),
   LIBRARY: boolean.optional(),
 });
 

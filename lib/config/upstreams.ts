@@ -2,7 +2,7 @@
  * Upstreams: the built-in ones as the configuration changes them, the user's own, and the default.
  */
 import { BUILTIN_UPSTREAMS, type BuiltinUpstream } from "./builtin.ts";
-import type { RedirectMode, Upstream, UpstreamAuth } from "./config.ts";
+import type { PushRight, RedirectMode, Upstream, UpstreamAuth } from "./config.ts";
 import { type ConfigFault, suggestName } from "./fault.ts";
 import { claimNames, type NameRequest } from "./names.ts";
 import { type RawConfig, upstreamKey } from "./raw.ts";
@@ -16,6 +16,8 @@ export interface UpstreamSources {
   /** The default upstream that was named, or null where none was. */
   readonly target: Target | null;
   readonly redirect: RedirectMode;
+  /** What PUSH says, where it is set. */
+  readonly push: "allow" | "deny" | undefined;
   readonly readTextFile: (path: string) => string;
   readonly faults: ConfigFault[];
   readonly warnings: string[];
@@ -50,16 +52,20 @@ export function buildUpstreams(
     if (targeted !== undefined) drafts.push(targeted);
   }
   const names = claimNames(drafts, sources.faults);
-  const upstreams = drafts.map((draft): Upstream => ({
-    alias: draft.alias,
-    registry: draft.registry,
-    names: names.get(draft.alias) ?? [],
-    url: draft.url,
-    hasLibrary: draft.fields.LIBRARY ?? draft.builtin?.hasLibrary ?? false,
-    auth: readAuth(draft, sources),
-    realms: draft.fields.REALMS ?? draft.builtin?.realms ?? [],
-    redirect: draft.fields.REDIRECT ?? sources.redirect,
-  }));
+  const upstreams = drafts.map((draft): Upstream => {
+    const auth = readAuth(draft, sources);
+    return {
+      alias: draft.alias,
+      registry: draft.registry,
+      names: names.get(draft.alias) ?? [],
+      url: draft.url,
+      hasLibrary: draft.fields.LIBRARY ?? draft.builtin?.hasLibrary ?? false,
+      auth,
+      realms: draft.fields.REALMS ?? draft.builtin?.realms ?? [],
+      redirect: draft.fields.REDIRECT ?? sources.redirect,
+      push: readPush(draft, auth, sources),
+    };
+  });
   return {
     upstreams,
     targeted: upstreams.find(({ alias }) => alias === targeted?.alias) ?? null,
@@ -190,6 +196,22 @@ function readAuth(draft: Draft, sources: UpstreamSources): UpstreamAuth {
   const password = fields.PASSWORD ??
     readPasswordFile(fields.PASSWORD_FILE ?? "", fileKey ?? key, sources);
   return { kind: "account", username: fields.USERNAME, password };
+}
+
+/**
+ * Pushes are the caller's own right. Where callers read with the proxy's account they have shown no
+ * right of their own, so that pushes have to be allowed on purpose.
+ */
+function readPush(draft: Draft, auth: UpstreamAuth, sources: UpstreamSources): PushRight {
+  const wanted = draft.fields.PUSH;
+  if (wanted === "account" && auth.kind !== "account") {
+    const advice = `account needs ${labelOf(sources.raw, draft.alias, "AUTH")}=account`;
+    const key = labelOf(sources.raw, draft.alias, "PUSH");
+    sources.faults.push({ key, received: '"account"', advice });
+  }
+  if (wanted !== undefined) return wanted;
+  if (auth.kind === "account") return "deny";
+  return sources.push ?? "allow";
 }
 
 function readPasswordFile(path: string, key: string, sources: UpstreamSources): string {

@@ -145,12 +145,23 @@ export function createBlobHandler(deps: BlobDeps): BlobHandler {
     });
     if (answer.kind === "pass") return passResponse(request, answer);
     const { response } = answer;
-    if (!response.ok && response.status !== 416) {
-      throw await upstreamError(response, target.upstream, "blob");
+    if (response.status === 416) {
+      await response.body?.cancel();
+      throw new RegistryError("RANGE_INVALID", "the blob has no such range", {
+        headers: copyHeaders(response.headers, ["content-range"]),
+      });
     }
+    if (!response.ok) throw await upstreamError(response, target.upstream, "blob");
     request.note({ cache: "BYPASS" });
-    const headers = copyHeaders(response.headers, ["content-length", "content-range"]);
-    headers.set("content-type", "application/octet-stream");
+    const headers = copyHeaders(response.headers, [
+      "content-length",
+      "content-range",
+      "content-type",
+    ]);
+    // Of several ranges, the type says where each begins; otherwise storage hosts say anything.
+    if (!headers.get("content-type")?.startsWith("multipart/byteranges")) {
+      headers.set("content-type", "application/octet-stream");
+    }
     headers.set("docker-content-digest", digest);
     headers.set("accept-ranges", "bytes");
     headers.set("x-cache", "BYPASS");

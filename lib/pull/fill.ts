@@ -6,20 +6,20 @@ import { createHash, type Hash } from "node:crypto";
 import { getLogger } from "@logtape/logtape";
 import { backoffMs, delay } from "../backoff.ts";
 import type { Credential } from "../auth/credential.ts";
-import { HeldTail } from "../cache/held_tail.ts";
-import { HELD_BYTES, Spool } from "../cache/spool.ts";
+import { Spool } from "../cache/spool.ts";
 import { type PartialFile, StoreError } from "../cache/store.ts";
 import { RegistryError } from "../errors.ts";
 import { describeCause } from "../log.ts";
 import { type Digest, splitDigest } from "../reference.ts";
 import type { Target } from "../routing/route.ts";
 import type { Origin } from "../upstream/origin.ts";
+import { continueTransfer } from "./continuation.ts";
 import { pump } from "./pump.ts";
 import { beginTransfer, type Transfer, type TransferStart } from "./transfer.ts";
 
 const log = getLogger(["entrepot", "fill"]);
 /** Tries before the first byte: a client waits, and would try again by itself. */
-const OPEN_TRIES = 3;
+const OPEN_TRIES = 4;
 /** Tries in a row that bring no byte, once clients have a status and wait for bytes only. */
 const RESUME_TRIES = 8;
 const BACKOFF = { firstMs: 200, maxMs: 10_000 };
@@ -79,7 +79,9 @@ export class FillTask {
           return { kind: "filling", size: this.#size, transfer: start };
         case "end": {
           // Everything is here from an earlier process, and only the proof is missing.
-          this.#size ??= start.size;
+          const { written } = this.spool;
+          this.#size ??= start.size ?? written;
+          if (this.#size !== written) throw this.#throwAway();
           const body = new Response("").body ?? new ReadableStream();
           return {
             kind: "filling",
@@ -138,11 +140,24 @@ export class FillTask {
     });
   }
 
+  /** What an earlier process left cannot be the beginning of the content: the next fill has none. */
+  #throwAway(): RegistryError {
+    const { digest, target } = this.#options;
+    const cause = new WrongContentError(`${this.spool.written} bytes were kept of ${this.#size}`);
+    this.spool.break(cause, "discard");
+    return new RegistryError("UNAVAILABLE", `what was kept of ${digest} is wrong, ask again`, {
+      status: 502,
+      detail: { upstream: target.upstream.registry },
+      cause,
+    });
+  }
+
   /** A transfer of another size than the manifest's or the first one's is as good as none. */
   #believe(start: TransferStart): TransferStart {
-    const said = start.kind === "transfer" || start.kind === "end" ? start.size : undefined;
+    if (start.kind !== "transfer") return start;
+    const said = start.size;
     if (said === undefined || this.#size === undefined || said === this.#size) return start;
-    if (start.kind === "transfer") start.body.cancel().catch(() => undefined);
+    start.body.cancel().catch(() => undefined);
     const error = new RegistryError(
       "UNAVAILABLE",
       `${this.#options.target.upstream.registry} says ${said} bytes instead of ${this.#size}`,
@@ -184,8 +199,9 @@ export class FillTask {
           transfer = start;
           break;
         case "end":
-          // Nothing more will come, and what came is not the content.
-          throw this.#wrong();
+          // Nothing more will come. Either what came is not the content, or its length was not.
+          if (this.#digest(this.#hash) !== this.#options.digest) throw this.#wrong(this.#hash);
+          throw new Error(`there are ${this.spool.written} bytes instead of ${this.#size}`);
         case "failed":
           failure = start.error;
           if (start.badRange) this.#badRanges++;
@@ -210,8 +226,7 @@ export class FillTask {
           if (this.#size !== undefined && this.spool.written + bytes.length > this.#size) {
             throw new WrongContentError(`more than ${this.#size} bytes came`);
           }
-          this.#hash.update(bytes);
-          this.spool.append(bytes);
+          this.#append(bytes);
         },
       });
       return undefined;
@@ -219,6 +234,16 @@ export class FillTask {
       if (error instanceof StoreError || error instanceof WrongContentError) throw error;
       this.#options.signal.throwIfAborted();
       return error;
+    }
+  }
+
+  /** The hash is that of what is written: a disk that fills up takes a part and refuses the rest. */
+  #append(bytes: Uint8Array): void {
+    const before = this.spool.written;
+    try {
+      this.spool.append(bytes);
+    } finally {
+      this.#hash.update(bytes.subarray(0, this.spool.written - before));
     }
   }
 
@@ -230,17 +255,17 @@ export class FillTask {
     if (this.#digest(this.#hash) === this.#options.digest) return true;
     // Without a length, an end may as well be a broken transfer: ask whether there is more.
     if (this.#size === undefined) return false;
-    throw this.#wrong();
+    throw this.#wrong(this.#hash);
   }
 
   #digest(hash: Hash): string {
     return `${splitDigest(this.#options.digest).algorithm}:${hash.copy().digest("hex")}`;
   }
 
-  #wrong(): WrongContentError {
+  #wrong(hash: Hash): WrongContentError {
     this.#options.onEvent("mismatch");
     return new WrongContentError(
-      `the bytes sent for ${this.#options.digest} are ${this.#digest(this.#hash)}`,
+      `the bytes sent for ${this.#options.digest} are ${this.#digest(hash)}`,
     );
   }
 
@@ -257,42 +282,22 @@ export class FillTask {
 
   #continue(from: number, isWhole: boolean): ReadableStream<Uint8Array<ArrayBuffer>> {
     const { origin, target, digest, idleSeconds, signal } = this.#options;
-    const ended = new AbortController();
-    const request = {
-      target,
-      digest,
-      offset: from,
-      isRangeless: false,
-      credential: this.credential,
-      signal: AbortSignal.any([signal, ended.signal]),
+    const verify = (hash: Hash): void => {
+      if (this.#digest(hash) !== digest) throw this.#wrong(hash);
     };
-    const hash = isWhole ? this.#hash.copy() : undefined;
-    const held = new HeldTail(isWhole ? HELD_BYTES : 0);
-    const { readable, writable } = new TransformStream<
-      Uint8Array<ArrayBuffer>,
-      Uint8Array<ArrayBuffer>
-    >();
-    const writer = writable.getWriter();
-    const move = async (): Promise<void> => {
-      const start = await beginTransfer(origin, request);
-      if (start.kind !== "transfer") throw new Error("the upstream does not go on");
-      await pump(start, {
-        signal: request.signal,
-        idleSeconds,
-        write: async (bytes) => {
-          hash?.update(bytes);
-          for (const chunk of held.push(bytes.slice())) await writer.write(chunk);
-        },
-      });
-      if (hash !== undefined && this.#digest(hash) !== digest) throw this.#wrong();
-      for (const chunk of held.rest()) await writer.write(chunk);
-      await writer.close();
-    };
-    move().catch((error) => {
-      ended.abort(error);
-      return writer.abort(error);
-    }).catch(() => undefined);
-    return readable;
+    return continueTransfer({
+      origin,
+      request: {
+        target,
+        digest,
+        offset: from,
+        isRangeless: false,
+        credential: this.credential,
+        signal,
+      },
+      idleSeconds,
+      check: isWhole ? { hash: this.#hash.copy(), verify } : undefined,
+    });
   }
 }
 

@@ -2,8 +2,11 @@
  * Lists of a repository (tags, referrers) and of a registry (catalog): always the upstream's own,
  * for they change at any time. Only the links to the next page are rewritten.
  */
-import type { Target } from "../routing/route.ts";
+import type { Upstream } from "../config/config.ts";
+import { RegistryError } from "../errors.ts";
 import { copyHeaders } from "../http.ts";
+import type { Addressing, Target } from "../routing/route.ts";
+import { type UpstreamClient, upstreamUrl } from "../upstream/client.ts";
 import { QUOTA_HEADERS, upstreamError } from "../upstream/failure.ts";
 import type { Origin } from "../upstream/origin.ts";
 import type { PullRequest } from "./request.ts";
@@ -17,11 +20,18 @@ const LIST_HEADERS = [
   ...QUOTA_HEADERS,
 ];
 
-/** A list, by the rest of its path: `tags/list` or `referrers/<digest>`. */
+/** A list of a repository, by the rest of its path: `tags/list` or `referrers/<digest>`. */
 export type ListingHandler = (
   request: PullRequest,
   target: Target,
   path: string,
+  search: string,
+) => Promise<Response>;
+
+/** The repositories of a registry. */
+export type CatalogHandler = (
+  request: PullRequest,
+  place: { readonly upstream: Upstream; readonly addressing: Addressing },
   search: string,
 ) => Promise<Response>;
 
@@ -36,32 +46,73 @@ export function createListingHandler(origin: Origin): ListingHandler {
       credential: request.credential,
       signal: request.signal,
     });
+    if (response.ok && isPage(response)) {
+      await response.body?.cancel();
+      // Google's registries lead an API that they lack to a login page. On 404 clients go on.
+      throw new RegistryError(
+        "UNSUPPORTED",
+        `${target.upstream.registry} has no such list`,
+        { status: 404 },
+      );
+    }
     if (!response.ok) throw await upstreamError(response, target.upstream, "repository");
-    request.note({ cache: "BYPASS" });
-    const headers = copyHeaders(response.headers, LIST_HEADERS);
-    headers.set("x-cache", "BYPASS");
-    const link = response.headers.get("link");
-    if (link !== null) headers.set("link", rewriteLink(link, target, path));
-    return new Response(request.method === "HEAD" ? null : response.body, {
-      status: response.status,
-      headers,
-    });
+    return listResponse(request, response, `${target.clientName}/${path}`, target.addressing);
   };
+}
+
+/** Makes the handler. Source: distribution "Listing Repositories". */
+export function createCatalogHandler(client: UpstreamClient): CatalogHandler {
+  return async function handleCatalog(request, { upstream, addressing }, search) {
+    const response = await client.send({
+      upstream,
+      method: request.method,
+      url: upstreamUrl(upstream, `/v2/_catalog${upstreamQuery(search)}`),
+      scope: "registry:catalog:*",
+      credential: request.credential,
+      signal: request.signal,
+    });
+    if (!response.ok) throw await upstreamError(response, upstream, "repository");
+    return listResponse(request, response, "_catalog", addressing);
+  };
+}
+
+function isPage(response: Response): boolean {
+  return response.headers.get("content-type")?.startsWith("text/html") ?? false;
+}
+
+function listResponse(
+  request: PullRequest,
+  response: Response,
+  path: string,
+  addressing: Addressing,
+): Response {
+  request.note({ cache: "BYPASS" });
+  const headers = copyHeaders(response.headers, LIST_HEADERS);
+  headers.set("x-cache", "BYPASS");
+  const link = response.headers.get("link");
+  if (link !== null) headers.set("link", rewriteLink(link, path, addressing));
+  return new Response(request.method === "HEAD" ? null : response.body, {
+    status: response.status,
+    headers,
+  });
 }
 
 /**
  * The next page in the client's words; the query stays as it is, for it is the upstream's. Clients
  * take the first link of the header (RFC 8288 section 3).
  */
-export function rewriteLink(link: string, target: Target, path: string): string {
+export function rewriteLink(link: string, path: string, addressing: Addressing): string {
   return link.replace(/<([^>]*)>/, (_, url: string) => {
     const mark = url.indexOf("?");
     const query = mark === -1 ? "" : url.slice(mark);
-    const ns = target.addressing.kind === "ns"
-      ? `${query === "" ? "?" : "&"}ns=${encodeURIComponent(target.addressing.ns)}`
-      : "";
-    return `</v2/${target.clientName}/${path}${query}${ns}>`;
+    return `</v2/${path}${withNamespace(query, addressing)}>`;
   });
+}
+
+/** A query with the `ns` by which the client named the upstream. */
+export function withNamespace(query: string, addressing: Addressing): string {
+  if (addressing.kind !== "ns") return query;
+  return `${query === "" ? "?" : `${query}&`}ns=${encodeURIComponent(addressing.ns)}`;
 }
 
 /** The client's query without `ns`, which is for this proxy; the rest byte for byte. */

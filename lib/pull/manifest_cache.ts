@@ -6,6 +6,7 @@ import { describeCause } from "../log.ts";
 import { LruMap } from "../lru.ts";
 import { isSignedSchema1 } from "../media_type.ts";
 import type { Digest, Tag } from "../reference.ts";
+import { childrenOf } from "./manifest_children.ts";
 import type { Manifest } from "./manifest_value.ts";
 
 const log = getLogger(["entrepot", "manifest"]);
@@ -62,6 +63,7 @@ export function createManifestCache(
     try {
       if (!await store.write(digest, manifest.bytes)) return;
       index.putLink(place, digest, manifest.mediaType);
+      index.putChildren(digest, childrenOf(manifest.bytes));
       if (tag !== undefined) index.putTag(place, tag, { digest, checkedAt: now() });
       const key = keyOf(place, digest);
       const head = awaited.get(key);

@@ -52,6 +52,10 @@ export async function readManifest(
   }
   const mediaType = mediaTypeOf(response);
   const named = namedDigest(response, reference);
+  // Where nobody names a digest, it may be no registry that answers, but a page of the network.
+  if (named === undefined && !isJsonObject(bytes)) {
+    throw unusable(target, reference, "it is no manifest");
+  }
   const algorithm = named === undefined ? "sha256" : splitDigest(named).algorithm;
   const found = parseDigest(`${algorithm}:${createHash(algorithm).update(bytes).digest("hex")}`);
   // The digest of signed schema 1 is that of its payload alone.
@@ -122,6 +126,16 @@ function namedDigest(response: Response, reference: Reference): Digest | undefin
 
 function mediaTypeOf(response: Response): string {
   return response.headers.get("content-type") ?? "application/octet-stream";
+}
+
+function isJsonObject(bytes: Uint8Array): boolean {
+  try {
+    const value: unknown = JSON.parse(new TextDecoder().decode(bytes));
+    return typeof value === "object" && value !== null;
+  } catch (error) {
+    if (error instanceof SyntaxError) return false;
+    throw error;
+  }
 }
 
 function unusable(target: Target, reference: Reference, why: string): RegistryError {

@@ -36,8 +36,8 @@ export interface Transfer {
 export type TransferStart =
   | Transfer
   | { readonly kind: "pass"; readonly status: number; readonly location: URL }
-  /** The offset is the end: there are no more bytes. */
-  | { readonly kind: "end"; readonly size: number }
+  /** No byte lies at the offset: the end is there or before. */
+  | { readonly kind: "end"; readonly size: number | undefined }
   /** A later attempt, with a fresh signed URL, may go better. */
   | { readonly kind: "failed"; readonly error: RegistryError; readonly badRange: boolean }
   /** The registry refuses this caller, or has no such blob. */
@@ -49,7 +49,6 @@ export async function beginTransfer(
   request: TransferRequest,
 ): Promise<TransferStart> {
   const { target, digest, offset } = request;
-  const isRanged = offset > 0 && !request.isRangeless;
   try {
     const answer = await origin.ask({
       target,
@@ -57,7 +56,7 @@ export async function beginTransfer(
       path: `blobs/${digest}`,
       credential: request.credential,
       signal: request.signal,
-      ...(isRanged ? { headers: { range: `bytes=${offset}-` } } : {}),
+      ...(isRanged(request) ? { headers: { range: `bytes=${offset}-` } } : {}),
     });
     if (answer.kind === "pass") return answer;
     return await readStart(answer.response, request, answer.isRedirected);
@@ -67,6 +66,10 @@ export async function beginTransfer(
       ? { kind: "failed", error, badRange: false }
       : { kind: "refused", error };
   }
+}
+
+function isRanged({ offset, isRangeless }: TransferRequest): boolean {
+  return offset > 0 && !isRangeless;
 }
 
 async function readStart(
@@ -86,9 +89,14 @@ async function readStart(
     const error = failure(target, `answered bytes from ${range?.start} instead of ${offset}`);
     return { kind: "failed", error, badRange: true };
   }
-  if (status === 416 && range?.size === offset) {
+  if (status === 416 && isRanged(request)) {
     await body?.cancel();
-    return { kind: "end", size: offset };
+    // S3 names no size here; RFC 9110 section 15.5.17 only recommends it.
+    if (range?.size === undefined || range.size <= offset) {
+      return { kind: "end", size: range?.size };
+    }
+    const error = failure(target, `refuses byte ${offset} of ${range.size}`);
+    return { kind: "failed", error, badRange: true };
   }
   const error = await upstreamError(response, target.upstream, "blob");
   // What a storage host refuses is the signed URL, which may have expired; a registry means it.

@@ -13,17 +13,20 @@ export interface ChallengeInput {
   /** Scheme, host and port as the client sees them. */
   readonly origin: { readonly scheme: string; readonly host: string };
   readonly addressing: Addressing;
-  /** The name in the client's words and what it wants to do, where it is about a repository. */
-  readonly repository: { readonly clientName: string; readonly actions: string } | null;
+  /** What a token is needed for, in the client's words; none where that is not known yet. */
+  readonly scopes: readonly string[];
 }
 
 /** The value of `WWW-Authenticate`, or undefined where the upstream wants nothing. */
 export function clientChallenge(input: ChallengeInput): string | undefined {
   const { known } = input;
   switch (known.kind) {
-    case "unknown":
     case "none":
       return undefined;
+    case "unknown":
+      // The upstream could not be asked. Callers without a credential come in with what our realm
+      // gives them; the others are told there that their credential cannot be checked.
+      return formatChallenge(bearerChallenge(input, { scheme: "bearer", params: new Map() }));
     case "basic":
       return formatChallenge(known.challenge);
     case "bearer":
@@ -39,16 +42,14 @@ function realmPath(addressing: Addressing): string {
 }
 
 function bearerChallenge(input: ChallengeInput, upstream: Challenge): Challenge {
-  const { origin, repository } = input;
+  const { origin, scopes } = input;
   const params = new Map([
     ["realm", `${origin.scheme}://${origin.host}${realmPath(input.addressing)}`],
   ]);
   const service = upstream.params.get("service");
   if (service !== undefined) params.set("service", service);
-  if (repository !== null) {
-    params.set("scope", `repository:${repository.clientName}:${repository.actions}`);
-  }
+  if (scopes.length > 0) params.set("scope", scopes.join(" "));
   const error = upstream.params.get("error");
-  if (error !== undefined && repository !== null) params.set("error", error);
+  if (error !== undefined && scopes.length > 0) params.set("error", error);
   return { scheme: "Bearer", params };
 }

@@ -2,11 +2,11 @@
  * `GET /v2/`: what the upstream says of this caller. Engines take from here whether and how to
  * authenticate, so that a wrong answer breaks every login.
  */
-import { type Credential } from "../auth/credential.ts";
+import { type Credential, usesAccount } from "../auth/credential.ts";
 import type { Upstream } from "../config/config.ts";
 import { RegistryError } from "../errors.ts";
 import { SingleFlight } from "../single_flight.ts";
-import type { KnownChallenge, UpstreamClient } from "../upstream/client.ts";
+import { type KnownChallenge, type UpstreamClient, upstreamUrl } from "../upstream/client.ts";
 import { upstreamError } from "../upstream/failure.ts";
 
 /** How long an upstream's challenge is taken for what it still is. */
@@ -28,7 +28,8 @@ export function createPing(
   const flights = new SingleFlight<KnownChallenge>();
 
   return async function ping(upstream, credential, signal) {
-    if (upstream.auth.kind === "account") return welcome();
+    // Engines take their way to authenticate from here: callers who may push have to be asked.
+    if (usesAccount(upstream, "read") && upstream.push !== "allow") return welcome();
     if (credential.kind === "anonymous") {
       const known = await currentChallenge(upstream);
       if (known.kind === "none") return welcome();
@@ -37,9 +38,10 @@ export function createPing(
     const response = await client.send({
       upstream,
       method: "GET",
-      path: "/v2/",
+      url: upstreamUrl(upstream, "/v2/"),
       scope: null,
       credential,
+      purpose: upstream.push === "allow" ? "write" : "read",
       signal,
     });
     if (!response.ok) throw await upstreamError(response, upstream, "repository");
@@ -60,10 +62,15 @@ export function createPing(
       asked.set(upstream.alias, now());
       return learned;
     } catch (error) {
-      if (known.kind === "unknown") throw error;
-      return known;
+      // Engines give a host up whose ping fails, and with it what is cached there.
+      if (known.kind !== "unknown" || isUnreachable(error)) return known;
+      throw error;
     }
   }
+}
+
+function isUnreachable(error: unknown): boolean {
+  return error instanceof RegistryError && error.status >= 500;
 }
 
 function welcome(): Response {

@@ -5,7 +5,12 @@
  * Source: distribution "Token Authentication Specification" and "OAuth2 Token Authentication".
  */
 import { getLogger } from "@logtape/logtape";
-import { type TokensByUpstream, unwrapTokens, wrapTokens } from "../auth/credential.ts";
+import {
+  type TokensByUpstream,
+  unwrapTokens,
+  usesAccount,
+  wrapTokens,
+} from "../auth/credential.ts";
 import { parseScope, splitScopes } from "../auth/scope.ts";
 import { MIN_TOKEN_SECONDS } from "../auth/tokens.ts";
 import type { Upstream } from "../config/config.ts";
@@ -40,6 +45,7 @@ export function createTokenEndpoint(
   return async function handleToken(request, base, signal) {
     const question = await readQuestion(request);
     const groups = groupScopes(options.router, base, question.params);
+    const isForPush = groups.some(({ isForPush }) => isForPush);
     if (question.grant.kind === "anonymous") return tokenResponse({}, ANONYMOUS_TOKEN_SECONDS);
 
     const tokens: Record<string, string> = {};
@@ -70,7 +76,7 @@ export function createTokenEndpoint(
     return tokenResponse(
       tokens,
       Number.isFinite(lifeSeconds) ? lifeSeconds : MIN_TOKEN_SECONDS,
-      refreshTokens,
+      { refreshTokens, isForPush },
     );
   };
 }
@@ -86,20 +92,29 @@ interface ScopeGroup {
   readonly scopes: string[];
   /** Whether the upstream was named by the prefix of a name only. */
   readonly isPrefixed: boolean;
+  /** Whether a scope asks for more than to read. */
+  isForPush: boolean;
 }
 
 /**
  * Maps the client's scopes to upstreams and their names. Without a scope, as at `docker login`, it
  * is about the upstream that the host names.
  *
- * @throws {RegistryError} NAME_INVALID or NAME_UNKNOWN for a scope that leads nowhere.
+ * Beside others a scope that leads nowhere is left out: containerd asks for the repository that an
+ * image came from too, and a token with fewer grants than asked is none the worse.
+ *
+ * @throws {RegistryError} NAME_INVALID or NAME_UNKNOWN where no scope leads anywhere.
  */
 function groupScopes(router: Router, base: Base, params: URLSearchParams): ScopeGroup[] {
   const groups = new Map<string, ScopeGroup>();
+  let lost: RegistryError | undefined;
   const add = (upstream: Upstream, scope: string | null, isPrefixed: boolean) => {
-    const group = groups.get(upstream.alias) ?? { upstream, scopes: [], isPrefixed };
+    const group = groups.get(upstream.alias) ??
+      { upstream, scopes: [], isPrefixed, isForPush: false };
     groups.set(upstream.alias, group);
     if (scope !== null) group.scopes.push(scope);
+    group.isForPush ||= parseScope(scope ?? "")?.actions.some((action) => action !== "pull") ??
+      false;
   };
   for (const text of splitScopes(params.getAll("scope"))) {
     const scope = parseScope(text);
@@ -119,13 +134,18 @@ function groupScopes(router: Router, base: Base, params: URLSearchParams): Scope
         break;
       }
       case "invalid":
-        throw new RegistryError(resolution.code, resolution.message, { status: resolution.status });
+        lost ??= new RegistryError(resolution.code, resolution.message, {
+          status: resolution.status,
+        });
+        break;
       case "unknown_upstream":
-        throw new RegistryError("NAME_UNKNOWN", `${resolution.requested} is not served here`);
+        lost ??= new RegistryError("NAME_UNKNOWN", `${resolution.requested} is not served here`);
+        break;
       default:
         resolution satisfies never;
     }
   }
+  if (groups.size === 0 && lost !== undefined) throw lost;
   if (groups.size === 0 && base.upstream !== null) add(base.upstream, null, false);
   return [...groups.values()];
 }
@@ -168,7 +188,8 @@ function grantFor(
   grant: RealmGrant,
   upstream: Upstream,
 ): RealmGrant | undefined {
-  if (upstream.auth.kind === "account") return undefined;
+  // Where pushes are the callers' own right, so are their tokens.
+  if (usesAccount(upstream, "read") && upstream.push !== "allow") return undefined;
   if (grant.kind !== "refresh") return grant;
   const bound = unwrapTokens(grant.refreshToken);
   if (bound === undefined) return grant;
@@ -179,9 +200,10 @@ function grantFor(
 function tokenResponse(
   tokens: TokensByUpstream,
   lifeSeconds: number,
-  refreshTokens: TokensByUpstream = {},
+  options: { refreshTokens?: TokensByUpstream; isForPush?: boolean } = {},
 ): Response {
-  const token = wrapTokens(tokens);
+  const { refreshTokens = {}, isForPush = false } = options;
+  const token = wrapTokens(tokens, isForPush);
   const body = {
     token,
     access_token: token,

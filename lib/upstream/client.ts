@@ -4,22 +4,31 @@
  */
 import type { Upstream } from "../config/config.ts";
 import type { Repository } from "../reference.ts";
-import type { Outbound } from "../outbound.ts";
+import type { Outbound, OutboundRequest } from "../outbound.ts";
 import { type Challenge, parseChallenges } from "../auth/challenge.ts";
-import type { Credential } from "../auth/credential.ts";
+import { type Credential, type Purpose, usesAccount } from "../auth/credential.ts";
 import { upstreamError } from "./failure.ts";
 import type { TokenRequest, TokenSource } from "../auth/tokens.ts";
 
 /** A request to a registry. */
 export interface UpstreamRequest {
   readonly upstream: Upstream;
-  readonly method: "GET" | "HEAD";
-  /** Under the upstream's base, beginning with `/v2/`; with its query, byte for byte. */
-  readonly path: string;
+  readonly method: "GET" | "HEAD" | "POST" | "PATCH" | "PUT" | "DELETE";
+  /** At the upstream's origin: what is sent along is meant for nobody else. */
+  readonly url: URL;
   readonly headers?: HeadersInit;
   /** The scope that the request needs, such as `repository:library/nginx:pull`, or none. */
   readonly scope: string | null;
+  /** Scopes beside it, such as that of the repository that a blob is mounted from. */
+  readonly furtherScopes?: readonly string[];
   readonly credential: Credential;
+  /** Default: a read. */
+  readonly purpose?: Purpose;
+  /** A stream can be sent once only, so that it goes out with the token that it needs. */
+  readonly body?: Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array<ArrayBuffer>>;
+  /** The length of a stream that is not the incoming request's own. */
+  readonly bodyLength?: number;
+  readonly patience?: OutboundRequest["patience"];
   readonly signal: AbortSignal;
 }
 
@@ -48,6 +57,11 @@ export interface UpstreamClient {
   learnChallenge(upstream: Upstream, signal: AbortSignal): Promise<KnownChallenge>;
 }
 
+/** The scope for writing to a repository. */
+export function pushScope(repository: Repository): string {
+  return `repository:${repository}:pull,push`;
+}
+
 /** The scope for reading a repository. */
 export function pullScope(repository: Repository): string {
   return `repository:${repository}:pull`;
@@ -73,7 +87,11 @@ export function createUpstreamClient(
       noteChallenge(request.upstream, response);
       return response;
     }
-    const known = challengeOf(request.upstream);
+    const isOnce = request.body instanceof ReadableStream;
+    let known = challengeOf(request.upstream);
+    if (isOnce && known.kind === "unknown") {
+      known = await learnChallenge(request.upstream, request.signal);
+    }
     const sent = await authorization(request, credential, known);
     const first = await sendOnce(request, sent);
     if (first.status !== 401) return first;
@@ -83,7 +101,7 @@ export function createUpstreamClient(
     if (known.kind === "bearer") {
       tokens.forget(tokenRequest(request, credential, known.challenge));
     }
-    const retry = await authorization(request, credential, learned);
+    const retry = isOnce ? null : await authorization(request, credential, learned);
     if (retry === null) return first;
     await first.body?.cancel();
     return await sendOnce(request, retry);
@@ -93,11 +111,14 @@ export function createUpstreamClient(
     const headers = new Headers(request.headers);
     if (authorization !== null) headers.set("authorization", authorization);
     return outbound({
-      url: upstreamUrl(request.upstream, request.path),
+      url: request.url,
       method: request.method,
       headers,
       signal: request.signal,
       peer: request.upstream.registry,
+      ...(request.body === undefined ? {} : { body: request.body }),
+      ...(request.bodyLength === undefined ? {} : { bodyLength: request.bodyLength }),
+      ...(request.patience === undefined ? {} : { patience: request.patience }),
     });
   }
 
@@ -162,8 +183,8 @@ export function createUpstreamClient(
 }
 
 /** Whose credential goes out: the proxy's account where the operator configured one. */
-function ownCredential({ upstream, credential }: UpstreamRequest): Credential {
-  if (upstream.auth.kind === "relay") return credential;
+function ownCredential({ upstream, credential, purpose = "read" }: UpstreamRequest): Credential {
+  if (!usesAccount(upstream, purpose) || upstream.auth.kind !== "account") return credential;
   const pair = new TextEncoder().encode(`${upstream.auth.username}:${upstream.auth.password}`);
   return { kind: "basic", value: pair.toBase64() };
 }
@@ -190,6 +211,7 @@ function tokenRequest(
   credential: TokenRequest["credential"],
   challenge: Challenge,
 ): TokenRequest {
-  const { upstream, scope } = request;
-  return { upstream, challenge, scopes: scope === null ? [] : [scope], credential };
+  const { upstream, scope, furtherScopes = [] } = request;
+  const scopes = scope === null ? furtherScopes : [scope, ...furtherScopes];
+  return { upstream, challenge, scopes, credential };
 }

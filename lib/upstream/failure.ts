@@ -82,14 +82,16 @@ function codeOf(status: number, wanted: Wanted): ErrorCode {
   }
 }
 
+/** Whether a body may be the registry's error JSON, which clients read by its type alone. */
+export function isErrorJson(headers: Headers): boolean {
+  return /^application\/([\w.+-]+\+)?json\b/.test(headers.get("content-type") ?? "");
+}
+
 /** The first error of a body in the registry's error JSON, or undefined where it is anything else. */
 async function readError(
   response: Response,
 ): Promise<{ code: ErrorCode; message: string; detail: unknown } | undefined> {
-  const isJson = /^application\/([\w.+-]+\+)?json\b/.test(
-    response.headers.get("content-type") ?? "",
-  );
-  if (!isJson) {
+  if (!isErrorJson(response.headers)) {
     await response.body?.cancel();
     return undefined;
   }

@@ -5,6 +5,7 @@
 import { getLogger } from "@logtape/logtape";
 import type { Credential } from "../auth/credential.ts";
 import type { RedirectRule } from "../config/config.ts";
+import { RegistryError } from "../errors.ts";
 import { redactUrl } from "../log.ts";
 import { decideRedirect, isRedirect } from "../redirect/decide.ts";
 import { type Follow, locationOf } from "../redirect/follow.ts";
@@ -39,7 +40,11 @@ export type OriginAnswer =
 export interface Origin {
   /** As the redirect policy wants it. @throws {RegistryError} where nothing can be reached. */
   ask(request: OriginRequest): Promise<OriginAnswer>;
-  /** Always follows on the server. A redirected HEAD becomes a GET, whose body is the caller's. */
+  /**
+   * Always follows on the server. A redirected HEAD becomes a GET, whose body is the caller's.
+   *
+   * @throws {RegistryError} where nothing can be reached, or a storage host refuses the redirect's URL.
+   */
   fetch(request: OriginRequest): Promise<Response>;
 }
 
@@ -55,9 +60,7 @@ export function createOrigin(
 
   async function ask(request: OriginRequest): Promise<OriginAnswer> {
     const { upstream } = request.target;
-    const path = pathOf(request);
-    const from = upstreamUrl(upstream, path);
-    const response = await send(request, path);
+    const { from, response } = await askRegistry(request);
     if (!isRedirect(response)) return { kind: "response", response, isRedirected: false };
     const location = locationOf(response, from);
     if (
@@ -72,54 +75,66 @@ export function createOrigin(
   }
 
   async function fetch(request: OriginRequest): Promise<Response> {
-    const path = pathOf(request);
-    const response = await send(request, path);
-    return isRedirect(response)
-      ? await goOn(request, response, upstreamUrl(request.target.upstream, path))
-      : response;
+    const { from, response } = await askRegistry(request);
+    return isRedirect(response) ? await goOn(request, response, from) : response;
   }
 
-  async function send(request: OriginRequest, path: string): Promise<Response> {
-    const response = await client.send({
+  async function askRegistry(request: OriginRequest): Promise<{ from: URL; response: Response }> {
+    const { upstream, repository } = request.target;
+    const from = upstreamUrl(upstream, `/v2/${repository}/${request.path}`);
+    const response = await send(request, request.method, from);
+    noteHop(request.method, from, response.status);
+    return { from, response };
+  }
+
+  function send(
+    request: OriginRequest,
+    method: OriginRequest["method"],
+    url: URL,
+  ): Promise<Response> {
+    return client.send({
       upstream: request.target.upstream,
-      method: request.method,
-      path,
+      method,
+      url,
       scope: pullScope(request.target.repository),
       credential: request.credential,
       signal: request.signal,
       ...(request.headers === undefined ? {} : { headers: request.headers }),
     });
-    noteHop(request.method, upstreamUrl(request.target.upstream, path), response.status);
-    return response;
   }
 
-  function goOn(request: OriginRequest, response: Response, from: URL): Promise<Response> {
+  async function goOn(request: OriginRequest, redirect: Response, from: URL): Promise<Response> {
     const { upstream } = request.target;
-    return options.follow({
+    let last = from;
+    const response = await options.follow({
       upstream,
-      response,
+      response: redirect,
       from,
       headers: new Headers(request.headers),
       signal: request.signal,
-      askUpstream: (url) =>
-        client.send({
-          upstream,
-          method: "GET",
-          path: url.href.slice(upstreamUrl(upstream, "").href.replace(/\/$/, "").length),
-          scope: pullScope(request.target.repository),
-          credential: request.credential,
-          signal: request.signal,
-          ...(request.headers === undefined ? {} : { headers: request.headers }),
-        }),
-      onHop: (url, status) => noteHop("GET", url, status),
+      askUpstream: (url) => send(request, "GET", url),
+      onHop: (url, status) => {
+        last = url;
+        noteHop("GET", url, status);
+      },
     });
+    if (last.origin === upstream.url.origin || !isUrlRefused(response)) return response;
+    await response.body?.cancel();
+    // The URL may have been signed for the method that the registry was asked with.
+    if (request.method === "HEAD") return await fetch({ ...request, method: "GET" });
+    throw new RegistryError(
+      "UNAVAILABLE",
+      `${upstream.registry} redirects to a storage host that answered ${response.status}`,
+      { status: 502, detail: { upstream: upstream.registry, host: last.host } },
+    );
   }
 
   return { ask, fetch };
 }
 
-function pathOf({ target, path }: OriginRequest): string {
-  return `/v2/${target.repository}/${path}`;
+/** Whether a storage host refuses the URL: it knows no callers whose rights could be lacking. */
+function isUrlRefused({ status }: Response): boolean {
+  return status === 400 || status === 401 || status === 403;
 }
 
 function noteHop(method: string, url: URL, status: number): void {

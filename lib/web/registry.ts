@@ -2,15 +2,18 @@
  * Everything under `/v2`: a request becomes a route, the route finds its handler, and an error
  * becomes the registry's JSON with the challenge that this client can follow.
  */
-import { credentialOf } from "../auth/credential.ts";
+import { credentialOf, usesAccount } from "../auth/credential.ts";
 import type { Upstream } from "../config/config.ts";
 import { RegistryError } from "../errors.ts";
 import type { ClientOrigin } from "../http.ts";
 import type { BlobHandler } from "../pull/blob.ts";
-import type { ListingHandler } from "../pull/listing.ts";
+import { type CatalogHandler, type ListingHandler, upstreamQuery } from "../pull/listing.ts";
 import type { ManifestHandler } from "../pull/manifest.ts";
 import type { PullFacts, PullRequest } from "../pull/request.ts";
+import type { PushHandler, PushRoute } from "../push/push.ts";
+import type { PushMethod, PushRequest } from "../push/request.ts";
 import { clientChallenge } from "../relay/challenge.ts";
+import { neededScopes } from "../relay/needed_scope.ts";
 import type { Ping } from "../relay/ping.ts";
 import type { TokenEndpoint } from "../relay/token_endpoint.ts";
 import type { Addressing, Route, Target } from "../routing/route.ts";
@@ -49,6 +52,8 @@ export interface RegistryDeps {
   readonly manifest: ManifestHandler;
   readonly blob: BlobHandler;
   readonly listing: ListingHandler;
+  readonly catalog: CatalogHandler;
+  readonly push: PushHandler;
 }
 
 /** Makes the handler. */
@@ -65,7 +70,7 @@ export function createRegistryHandler(deps: RegistryDeps): RegistryHandler {
       response = await serve(input, route);
     } catch (error) {
       if (!(error instanceof RegistryError)) throw error;
-      response = withChallenge(error, input, subject).toResponse(request.method);
+      response = withChallenge(error, input, route).toResponse(request.method);
     }
     response.headers.set("docker-distribution-api-version", "registry/2.0");
     if (subject?.addressing.kind === "ns") {
@@ -86,9 +91,15 @@ export function createRegistryHandler(deps: RegistryDeps): RegistryHandler {
       case "token":
         return deps.token(request, route, request.signal);
       case "manifest":
-        return deps.manifest(readOf(input, route.target), route.target, route.reference);
+        return isRead(request.method)
+          ? deps.manifest(readOf(input, route.target), route.target, route.reference)
+          : deps.push(writeOf(input, route), route);
       case "blob":
-        return deps.blob(readOf(input, route.target), route.target, route.digest);
+        return isRead(request.method)
+          ? deps.blob(readOf(input, route.target), route.target, route.digest)
+          : deps.push(writeOf(input, route), route);
+      case "upload":
+        return deps.push(writeOf(input, route), route);
       case "tags":
         return deps.listing(readOf(input, route.target), route.target, "tags/list", url.search);
       case "referrers":
@@ -99,9 +110,7 @@ export function createRegistryHandler(deps: RegistryDeps): RegistryHandler {
           url.search,
         );
       case "catalog":
-        throw new RegistryError("UNSUPPORTED", "the catalog of a registry is not served");
-      case "upload":
-        throw new RegistryError("UNSUPPORTED", "this proxy does not take pushes");
+        return deps.catalog(readOf(input, route), route, url.search);
       case "unknown_upstream":
         return Promise.resolve(unknownUpstream(route.requested, deps.router));
       case "invalid":
@@ -114,24 +123,13 @@ export function createRegistryHandler(deps: RegistryDeps): RegistryHandler {
     }
   }
 
-  /**
-   * A read of a repository.
-   *
-   * @throws {RegistryError} UNSUPPORTED for a write: it must reach the upstream or fail, and never
-   * be answered from a cache.
-   */
+  /** A read of a repository, or of what a registry holds. */
   function readOf(
     { request, facts, finished }: RegistryRequest,
-    { upstream }: Target,
+    { upstream }: { upstream: Upstream },
   ): PullRequest {
-    const { method } = request;
-    if (method !== "GET" && method !== "HEAD") {
-      throw new RegistryError("UNSUPPORTED", "this proxy does not take pushes or deletions", {
-        headers: { allow: "GET, HEAD" },
-      });
-    }
     return {
-      method,
+      method: request.method === "HEAD" ? "HEAD" : "GET",
       headers: request.headers,
       credential: credentialOf(request.headers, upstream),
       signal: request.signal,
@@ -140,30 +138,71 @@ export function createRegistryHandler(deps: RegistryDeps): RegistryHandler {
     };
   }
 
+  /** A write, and everything about uploads: never answered from a cache. */
+  function writeOf(input: RegistryRequest, { target }: PushRoute): PushRequest {
+    const { request, url, facts } = input;
+    const { scheme, host } = seenOrigin(input, target.addressing);
+    return {
+      method: pushMethod(request.method),
+      incoming: request,
+      query: upstreamQuery(url.search),
+      base: `${scheme}://${host}`,
+      credential: credentialOf(request.headers, target.upstream, "write"),
+      note: (noted) => Object.assign(facts, noted),
+    };
+  }
+
   /** A 401 tells the client where it gets a token: here. */
   function withChallenge(
     error: RegistryError,
-    { origin, host }: RegistryRequest,
-    subject: Subject | null,
+    input: RegistryRequest,
+    route: Route,
   ): RegistryError {
+    const subject = subjectOf(route);
     if (error.status !== 401 || subject === null) return error;
-    const { upstream, addressing, target } = subject;
-    if (upstream.auth.kind === "account") {
+    const { upstream, addressing } = subject;
+    const { method } = input.request;
+    const purpose = isRead(method) && route.kind !== "upload" ? "read" : "write";
+    // Where pushes are the callers' own right, a ping asks for it.
+    const isAsked = route.kind === "ping" && upstream.push === "allow";
+    if (usesAccount(upstream, purpose) && !isAsked) {
       // The caller has no credential to offer: the proxy's own was not enough.
-      return new RegistryError("DENIED", `the account of this proxy may not read this`, {
+      return new RegistryError("DENIED", `the account of this proxy may not do this`, {
         detail: error.detail,
       });
     }
+    const refusal = error.headers.get("www-authenticate");
     const challenge = clientChallenge({
       known: deps.client.challengeOf(upstream),
-      // An alias host is what names the upstream, at its realm too.
-      origin: addressing.kind === "host" ? { scheme: origin.scheme, host } : origin,
+      origin: seenOrigin(input, addressing),
       addressing,
-      repository: target === null ? null : { clientName: target.clientName, actions: "pull" },
+      scopes: neededScopes(route, method, input.url.search, refusal),
     });
+    error.headers.delete("www-authenticate");
     if (challenge !== undefined) error.headers.set("www-authenticate", challenge);
     return error;
   }
+}
+
+function isRead(method: string): boolean {
+  return method === "GET" || method === "HEAD";
+}
+
+const PUSH_METHODS: readonly PushMethod[] = ["GET", "HEAD", "POST", "PATCH", "PUT", "DELETE"];
+
+/** The method of a route that takes pushes; routing let no other through. */
+function pushMethod(method: string): PushMethod {
+  const known = PUSH_METHODS.find((candidate) => candidate === method);
+  if (known !== undefined) return known;
+  throw new RegistryError("UNSUPPORTED", `${method.slice(0, 20)} is no method of pushes`);
+}
+
+/** This proxy as addresses for the client name it: an alias host is what names the upstream. */
+function seenOrigin(
+  { origin, host }: RegistryRequest,
+  addressing: Addressing,
+): { scheme: string; host: string } {
+  return addressing.kind === "host" ? { scheme: origin.scheme, host } : origin;
 }
 
 /** What a route is about, where it is about an upstream at all. */

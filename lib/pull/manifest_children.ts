@@ -1,0 +1,38 @@
+/** What a manifest refers to, so that the cache knows sizes before the bytes come. */
+import type { Child } from "../cache/index.ts";
+import { parseDigest } from "../reference.ts";
+
+/**
+ * The descriptors of a manifest: config and layers, the blobs of an artifact, or the manifests of an
+ * index. What cannot be read as one is left out. Source: image-spec "Content Descriptors".
+ */
+export function childrenOf(bytes: Uint8Array): Child[] {
+  const manifest = parseRecord(bytes);
+  const lists = [manifest["layers"], manifest["blobs"], manifest["manifests"]];
+  return [manifest["config"], ...lists.flatMap((list) => Array.isArray(list) ? list : [])]
+    .map(toChild)
+    .filter((child) => child !== undefined);
+}
+
+function parseRecord(bytes: Uint8Array): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(new TextDecoder().decode(bytes));
+    return isRecord(value) ? value : {};
+  } catch (error) {
+    // Not JSON: then it refers to nothing that is known here.
+    if (error instanceof SyntaxError) return {};
+    throw error;
+  }
+}
+
+function toChild(descriptor: unknown): Child | undefined {
+  if (!isRecord(descriptor)) return undefined;
+  const { digest: text, size } = descriptor;
+  const digest = typeof text === "string" ? parseDigest(text) : undefined;
+  const isSize = typeof size === "number" && Number.isSafeInteger(size) && size >= 0;
+  return digest !== undefined && isSize ? { digest, size } : undefined;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null;
+}
