@@ -5,12 +5,12 @@
 import { assert, assertEquals, assertNotEquals } from "../support/assert.ts";
 import { startEntrepot } from "../support/entrepot.ts";
 import { tinyImage } from "../support/image.ts";
-import { bytesOf } from "../support/layer.ts";
 import { pushImage } from "../support/push.ts";
 import { startRecorder } from "../support/recorder.ts";
 import { startRegistry } from "../support/registry.ts";
 import {
   ask,
+  assertContent,
   blobPath,
   errorCodes,
   layerOf,
@@ -50,7 +50,7 @@ Deno.test({
       for (const [index, { path, host, image }] of ways.entries()) {
         const answer = await ask(product.url + path, host === undefined ? {} : { host });
         assertEquals(answer.headers.get("docker-content-digest"), image.top.digest, path);
-        assertEquals(answer.bytes, bytesOf(image.top));
+        assertContent(answer, image.top);
         if (index < 2) assertEquals(answer.headers.get("x-cache"), cache);
       }
     }
@@ -134,10 +134,10 @@ Deno.test({
       await head();
       await head();
       const get = await bench.ask(path);
-      assertEquals(get.bytes, bytesOf(content), path);
+      assertContent(get, content, path);
       await bench.settle();
       assertEquals(await head(), "HIT");
-      assertEquals((await bench.ask(path)).bytes, bytesOf(content));
+      assertContent(await bench.ask(path), content);
     }
   },
 });

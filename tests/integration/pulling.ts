@@ -2,14 +2,15 @@
  * What the tests of pulls share: the product before a world of upstreams, and a client that sees
  * every answer as it is. The world's hub is Docker Hub to the product, its plain registry is ghcr.
  */
-import { assert } from "../support/assert.ts";
+import { createHash } from "node:crypto";
+import { assert, assertEquals } from "../support/assert.ts";
 import { has } from "../support/components.ts";
 import { type Entrepot, type EntrepotOptions, startEntrepot } from "../support/entrepot.ts";
 import type { Image } from "../support/image.ts";
 import type { Content } from "../support/layer.ts";
 import { waitFor } from "../support/process.ts";
 import { basic, type Credentials } from "../support/push.ts";
-import type { S3Interceptor } from "../support/s3.ts";
+import type { S3Interceptor, S3Request } from "../support/s3.ts";
 import { startWorld, type World, type WorldOptions } from "../support/world.ts";
 
 /** Whether the programs of a world are missing; for `ignore`. */
@@ -73,6 +74,14 @@ export function errorCodes(answer: Answer): string[] {
 export function errorMessage(answer: Answer): string {
   const body: { errors: { message: string }[] } = JSON.parse(answer.text);
   return body.errors[0]?.message ?? "";
+}
+
+/** Asserts that the body is the whole content, telling two digests where it is not. */
+export function assertContent(answer: Answer, content: Content, message?: string): void {
+  const found = `sha256:${createHash("sha256").update(answer.bytes).digest("hex")}`;
+  const told = message ?? answer.text.slice(0, 300);
+  assert(answer.status === 200, `${answer.status} ${told}`);
+  assertEquals(found, content.digest, told);
 }
 
 /** How a bench is started. */
@@ -181,6 +190,13 @@ export function onBlobRead(
       !request.headers.has("range")
       ? intercept(request, serve)
       : undefined;
+}
+
+/** Whole reads of a signed URL: what a transfer of a blob is, unlike the registry's own reads. */
+export function transfers(world: World, content?: { digest: string }): S3Request[] {
+  return world.s3.blobReads().filter(({ isPresigned, range, digest }) =>
+    isPresigned && range === null && (content === undefined || digest === content.digest)
+  );
 }
 
 /** Whether reading the body to its end fails, and how many bytes came before. */

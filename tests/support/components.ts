@@ -39,6 +39,16 @@ export const COMPONENTS = {
     packages: ["util-linux", "mount"],
     needsNamespace: true,
   },
+  network: {
+    commands: ["unshare", "nsenter", "ip"],
+    packages: ["util-linux", "iproute2"],
+    needsNamespace: true,
+  },
+  disk: {
+    commands: ["mount", "umount", "losetup", "mkfs.ext4", "e2fsck"],
+    packages: ["mount", "e2fsprogs"],
+    needsNamespace: true,
+  },
 } satisfies Record<string, Requirement>;
 
 /** The name of a component. */

@@ -171,7 +171,7 @@ async function isHealthy(url: string): Promise<boolean> {
 }
 
 /** The command of the `start` task: this `deno`, `run`, its flags, and `main.ts`. */
-async function startCommand(): Promise<[string, ...string[]]> {
+export async function startCommand(): Promise<[string, ...string[]]> {
   const config: { tasks?: Record<string, string | { command: string }> } = JSON.parse(
     await Deno.readTextFile(join(PROJECT, "deno.json")),
   );

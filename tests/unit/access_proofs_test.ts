@@ -1,23 +1,13 @@
 import { assertEquals, assertRejects } from "../support/assert.ts";
 import { ANONYMOUS, type Credential } from "../../lib/auth/credential.ts";
 import { openSqliteIndex } from "../../lib/cache/sqlite_index.ts";
-import type { Upstream } from "../../lib/config/config.ts";
+import { loadConfig } from "../../lib/config/load.ts";
 import { RegistryError } from "../../lib/errors.ts";
 import { createAccessProofs } from "../../lib/pull/access.ts";
 import { parseDigest, parseRepository, parseTag } from "../../lib/reference.ts";
 import type { Target } from "../../lib/routing/route.ts";
 import type { Origin } from "../../lib/upstream/origin.ts";
 
-const UPSTREAM: Upstream = {
-  alias: "docker",
-  registry: "docker.io",
-  names: ["docker.io"],
-  url: new URL("https://registry.example.test"),
-  hasLibrary: false,
-  auth: { kind: "relay" },
-  realms: [],
-  redirect: "stream",
-};
 const ALICE: Credential = { kind: "bearer", token: "alice" };
 const BOB: Credential = { kind: "bearer", token: "bob" };
 
@@ -26,9 +16,11 @@ function known<T>(value: T | undefined): T {
   return value;
 }
 
+const { config } = loadConfig({ UPSTREAM_REGISTRY_HOST: "registry.example.test" }, () => "");
+
 function target(repository: string): Target {
   return {
-    upstream: UPSTREAM,
+    upstream: known(config.defaultUpstream ?? undefined),
     addressing: { kind: "default" },
     repository: known(parseRepository(repository)),
     clientName: repository,
@@ -40,10 +32,11 @@ const WANTED = { kind: "manifest", reference: DIGEST } as const;
 
 /** Proofs before an origin that answers with a status, and a clock that stands still. */
 function setUp(staleIfErrorSeconds = 3600) {
-  const state = { status: 200, now: 1_000_000, asked: [] as string[] };
+  const asked: string[] = [];
+  const state = { status: 200, now: 1_000_000, asked };
   const fetch: Origin["fetch"] = (request) => {
     const { credential } = request;
-    state.asked.push(`${request.path} ${credential.kind === "bearer" ? credential.token : "-"}`);
+    asked.push(`${request.path} ${credential.kind === "bearer" ? credential.token : "-"}`);
     if (state.status === 0) {
       return Promise.reject(new RegistryError("UNAVAILABLE", "down", { status: 502 }));
     }

@@ -69,7 +69,9 @@ Deno.test("without configuration the documented defaults hold", () => {
       prefetchFills: 3,
       rangeMiss: "fill",
       verifyReads: 0,
+      pushes: false,
     },
+    push: { maxManifestBytes: 16 * 1024 ** 2, secretKey: null },
     timeouts: {
       upstreamHeadersSeconds: 30,
       upstreamIdleSeconds: 60,
@@ -161,6 +163,9 @@ Deno.test("every good value of every common key is read", () => {
     [{ PREFETCH: "false", PREFETCH_FILLS: "5" }, (c) => c.cache.prefetchFills, 0],
     [{ RANGE_MISS: "pass" }, (c) => c.cache.rangeMiss, "pass"],
     [{ VERIFY_READS: "0.25" }, (c) => c.cache.verifyReads, 0.25],
+    [{ CACHE_PUSHES: "true" }, (c) => c.cache.pushes, true],
+    [{ MAX_MANIFEST_SIZE: "4MiB" }, (c) => c.push.maxManifestBytes, 4 * 1024 ** 2],
+    [{ SECRET_KEY: "k".repeat(32) }, (c) => c.push.secretKey, "k".repeat(32)],
     [{ FILL_ABANDON_AFTER: "5m" }, (c) => c.timeouts.fillAbandonSeconds, 300],
     [{ STALE_IF_ERROR: "0" }, (c) => c.cache.staleIfErrorSeconds, 0],
     [{ OFFLINE: "true" }, (c) => c.cache.offline, true],
@@ -575,4 +580,34 @@ Deno.test("a file that is missing, no YAML or no map is one fault", () => {
   assertStringIncludes(fileFaults("a: [").message, "correct the YAML");
   assertStringIncludes(fileFaults("- a").message, "write a map");
   assertEquals(fromFile("# nothing\n"), configOf({}));
+});
+
+Deno.test("a push is the caller's own right: allowed, unless callers read by the proxy's account", () => {
+  const account = {
+    UPSTREAM_GHCR_AUTH: "account",
+    UPSTREAM_GHCR_USERNAME: "me",
+    UPSTREAM_GHCR_PASSWORD: "secret",
+  };
+  const pushOf = (env: Environment) => upstreamOf(configOf(env), "ghcr").push;
+  assertEquals(pushOf({}), "allow");
+  assertEquals(pushOf({ PUSH: "deny" }), "deny");
+  assertEquals(pushOf({ PUSH: "deny", UPSTREAM_GHCR_PUSH: "allow" }), "allow");
+  assertEquals(pushOf({ UPSTREAM_GHCR_PUSH: "deny" }), "deny");
+  assertEquals(pushOf(account), "deny");
+  assertEquals(pushOf({ ...account, PUSH: "allow" }), "deny");
+  assertEquals(pushOf({ ...account, UPSTREAM_GHCR_PUSH: "account" }), "account");
+  assertEquals(pushOf({ ...account, UPSTREAM_GHCR_PUSH: "allow" }), "allow");
+});
+
+Deno.test("pushing with the proxy's account needs one", () => {
+  const { message } = faultsOf({ UPSTREAM_GHCR_PUSH: "account" });
+  assertStringIncludes(message, "UPSTREAM_GHCR_PUSH");
+  assertStringIncludes(message, "UPSTREAM_GHCR_AUTH=account");
+});
+
+Deno.test("a secret key is long, and never shown", () => {
+  const { message } = faultsOf({ SECRET_KEY: "hunter2" });
+  assertStringIncludes(message, "openssl rand");
+  assertFalse(message.includes("hunter2"));
+  assertStringIncludes(faultsOf({ MAX_MANIFEST_SIZE: "1MiB" }).message, "4MiB");
 });

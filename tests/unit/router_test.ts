@@ -9,7 +9,7 @@ function upstream(alias: string, url: string, names: string[], hasLibrary = fals
   const [registry = alias] = names;
   return {
     ...{ alias, registry, names, hasLibrary, url: new URL(url) },
-    ...{ auth: { kind: "relay" }, realms: [], redirect: "stream" },
+    ...{ auth: { kind: "relay" }, realms: [], redirect: "stream", push: "allow" },
   };
 }
 
