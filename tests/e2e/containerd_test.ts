@@ -7,7 +7,14 @@ import { type Containerd, mirrorHosts, startContainerd } from "../support/contai
 import type { Image } from "../support/image.ts";
 import { waitFor } from "../support/process.ts";
 import { startRecorder } from "../support/recorder.ts";
-import { assertSuccess, blobDigests, layeredImage, noWorld, startStage } from "./stage.ts";
+import {
+  assertSuccess,
+  blobDigests,
+  layeredImage,
+  noWorld,
+  type RegistryName,
+  startStage,
+} from "./stage.ts";
 
 const ignore = noWorld || !has("containerd");
 const MIB = 1 << 20;
@@ -38,7 +45,8 @@ Deno.test({
     const { world, proxy } = stage;
     const image = layeredImage("mirrored", [40 * MIB, 3 * MIB, 1000]);
     await world.push("library/mirrored", image);
-    await world.push("public/other", layeredImage("other", [10 * MIB, 1000]));
+    const other = layeredImage("other", [10 * MIB, 1000]);
+    await world.push("public/other", other);
     await using entrance = startRecorder({ target: proxy.url });
     await using containerd = await startContainerd({
       registries: {
@@ -46,16 +54,17 @@ Deno.test({
         "ghcr.io": mirrorHosts("ghcr.io", entrance.url),
       },
     });
-    const other = layeredImage("other", [10 * MIB, 1000]);
-    const cases = [
+    const cases: { name: string; ns: RegistryName; image: Image }[] = [
       { name: "docker.io/library/mirrored:1", ns: "docker.io", image },
       { name: "ghcr.io/public/other:1", ns: "ghcr.io", image: other },
     ];
     for (const { name, ns, image } of cases) {
       await t.step(`${ns}: unchanged, each request with ns`, async () => {
         entrance.clear();
+        world.clearRecords();
         assertSuccess(await containerd.pull(name));
         await assertHolds(containerd, name, image);
+        stage.assertOnlyAsked(ns);
         assert(entrance.requests.length > 4);
         assertEquals(
           new Set(entrance.requests.map(({ query }) => query)),
@@ -104,6 +113,7 @@ Deno.test({
 
     assertSuccess(await containerd.pull(name));
     await assertHolds(containerd, name, image);
+    stage.assertOnlyAsked("ghcr.io");
     for (const { path } of entrance.requests) {
       assertStringIncludes(path, "/v2/ghcr.io/public/prefixed/");
     }

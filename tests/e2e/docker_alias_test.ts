@@ -7,7 +7,15 @@ import { has } from "../support/components.ts";
 import { startDockerd } from "../support/dockerd.ts";
 import { freePort } from "../support/ports.ts";
 import { startTlsFront } from "../support/tls_front.ts";
-import { assertDockerHas, blobDigests, layeredImage, noWorld, startStage } from "./stage.ts";
+import { ALICE } from "../support/token_server.ts";
+import {
+  assertDockerHas,
+  assertSuccess,
+  blobDigests,
+  layeredImage,
+  noWorld,
+  startStage,
+} from "./stage.ts";
 
 const MIB = 1 << 20;
 const DOMAIN = "mirror.example.test";
@@ -24,6 +32,7 @@ Deno.test({
     const image = layeredImage("aliased", [200 * MIB, 1000]);
     await world.push("library/aliased", image);
     const other = await world.seed("public/aliased");
+    const own = await world.seed("alice/own");
 
     const names = [`docker.${DOMAIN}`, `ghcr.${DOMAIN}`];
     await using ca = await createCa();
@@ -64,6 +73,7 @@ Deno.test({
       await docker.pull(`${hub}/aliased:1`);
       await assertDockerHas(docker, `${hub}/aliased:1`, image);
       assertEquals(stage.blobsRead(), blobDigests(image));
+      stage.assertOnlyAsked("docker.io");
     });
 
     await t.step("a second pull takes no blob from upstream", async () => {
@@ -72,6 +82,15 @@ Deno.test({
       await docker.pull(`${hub}/library/aliased:1`);
       await assertDockerHas(docker, `${hub}/library/aliased:1`, image);
       assertEquals(stage.blobsUpstream(), []);
+    });
+
+    await t.step("a login at an alias host is one at its registry", async () => {
+      const name = `${hub}/alice/own:1`;
+      assertEquals((await docker.docker("pull", name)).code, 1);
+      const { username, password } = ALICE;
+      assertSuccess(await docker.docker("login", "-u", username, "-p", password, `${hub}`));
+      await docker.pull(name);
+      await assertDockerHas(docker, name, own);
     });
 
     await t.step("each alias host is its own registry", async () => {

@@ -7,7 +7,15 @@ import { type Podman, startPodman } from "../support/podman.ts";
 import type { Image } from "../support/image.ts";
 import { startRecorder } from "../support/recorder.ts";
 import { startSkopeo } from "../support/skopeo.ts";
-import { amd64, assertSuccess, blobDigests, layeredImage, noWorld, startStage } from "./stage.ts";
+import {
+  amd64,
+  assertSuccess,
+  blobDigests,
+  layeredImage,
+  noWorld,
+  type RegistryName,
+  startStage,
+} from "./stage.ts";
 
 const MIB = 1 << 20;
 
@@ -39,14 +47,16 @@ Deno.test({
       ],
     });
 
-    const cases = [
-      { name: "docker.io/library/mirrored:1", image },
-      { name: `${entrance.host}/ghcr.io/public/other:1`, image: other },
+    const cases: { name: string; registry: RegistryName; image: Image }[] = [
+      { name: "docker.io/library/mirrored:1", registry: "docker.io", image },
+      { name: `${entrance.host}/ghcr.io/public/other:1`, registry: "ghcr.io", image: other },
     ];
-    for (const { name, image } of cases) {
+    for (const { name, registry, image } of cases) {
       await t.step(`${name.replace(entrance.host, "host:port")} is pulled unchanged`, async () => {
+        world.clearRecords();
         assertSuccess(await podman.podman("pull", "-q", name));
         await assertHolds(podman, name, image);
+        stage.assertOnlyAsked(registry);
       });
 
       await t.step("the second time no blob comes from upstream", async () => {
@@ -112,7 +122,10 @@ Deno.test({
     const prefixed = `${proxy.host}/ghcr.io/public/other:1`;
     // It would ask for tags at the registry itself, never at its mirror.
     assertEquals((await skopeo.inspect(mirrored, "--no-tags"))?.Digest, image.top.digest);
+    stage.assertOnlyAsked("docker.io");
+    world.clearRecords();
     assertEquals((await skopeo.inspect(prefixed))?.Digest, other.top.digest);
+    stage.assertOnlyAsked("ghcr.io");
 
     const copy = (target: string) => {
       const from = `docker://${mirrored}`;

@@ -88,6 +88,7 @@ Deno.test({
     });
 
     await t.step("with one anonymous token of the real realm and scope", () => {
+      assertEquals(tokens.requests.length, 1);
       const scopes = tokens.requests.flatMap(({ scopes }) => scopes);
       assertEquals(new Set(scopes), new Set(["repository:library/official:pull"]));
       assertEquals(new Set(tokens.requests.map(({ user }) => user)), new Set([null]));

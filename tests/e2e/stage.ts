@@ -22,6 +22,9 @@ import { startWorld, type World, type WorldOptions } from "../support/world.ts";
 /** Whether the programs of a world are missing; for `ignore`. */
 export const noWorld = !has("docker-registry") || !has("openssl");
 
+/** The upstreams of a stage, as the product knows them. */
+export type RegistryName = "docker.io" | "ghcr.io";
+
 /** How a stage is set. */
 export interface StageOptions extends Omit<EntrepotOptions, "env"> {
   env?: Record<string, string>;
@@ -50,6 +53,19 @@ export class Stage implements AsyncDisposable {
   /** Requests by signed URLs; the hub's own to its storage are signed in a header. */
   storageReads(): S3Request[] {
     return this.world.s3.blobReads().filter(({ isPresigned }) => isPresigned);
+  }
+
+  /**
+   * Checks that content was asked of one upstream since the records were cleared, and not of the
+   * other: they have the same, so that an image does not tell where it came from. Pings do not count;
+   * an engine's `GET /v2/` names no image.
+   */
+  assertOnlyAsked(registry: RegistryName): void {
+    const { hubFront, registryFront } = this.world;
+    const asked = [hubFront, registryFront].map(({ requests }) =>
+      requests.some(({ path }) => path !== "/v2/")
+    );
+    assertEquals(asked, [registry === "docker.io", registry === "ghcr.io"]);
   }
 
   /** The digests of the blobs that left the storage, sorted. */
