@@ -2,122 +2,86 @@
  * The command line: what is asked, and the exit code. Everything that touches the world is handed
  * in, so that `main.ts` only says with what.
  */
-import type { Config } from "../config/config.ts";
-import { ConfigError, loadConfig, type LoadedConfig } from "../config/load.ts";
+import { ConfigError } from "../config/load.ts";
 import { VERSION } from "../version.ts";
-import { describeConfig } from "./describe_config.ts";
-import { checkHealth } from "./health_check.ts";
+import {
+  type CliDependencies,
+  type Command,
+  commandHelp,
+  EXIT,
+  formatRows,
+  UsageError,
+} from "./command.ts";
+import { checkCommand } from "./commands/check.ts";
+import { healthCheckCommand } from "./commands/health_check.ts";
+import { serveCommand } from "./commands/serve.ts";
 
-/** Exit codes, those above 1 as in BSD's sysexits. */
-export const EXIT = { ok: 0, failure: 1, usage: 64, config: 78 } as const;
+export { type CliDependencies, EXIT } from "./command.ts";
 
-/** What the command line works with. */
-export interface CliDependencies {
-  /** Serves until it is told to end; resolves with the exit code. */
-  serve(config: Config, warnings: readonly string[]): Promise<number>;
-  readonly env: Readonly<Record<string, string>>;
-  /** Reads a whole file; throws as `Deno.readTextFileSync` does. */
-  readTextFile(path: string): string;
-  /** Write text as it is, without adding a line feed. */
-  stdout(text: string): void;
-  stderr(text: string): void;
-  readonly fetch: (input: string, init: RequestInit) => Promise<Response>;
-}
+/** In the order in which the help lists them. */
+const COMMANDS: readonly Command[] = [serveCommand, checkCommand, healthCheckCommand];
 
-const USAGE = `Entrepôt, a proxy and cache for Docker and OCI registries
-
-Usage: entrepot [COMMAND]
-
-Commands:
-  serve         serve until SIGTERM or SIGINT (default)
-  check         print the configuration in effect, or everything that is wrong with it
-  health-check  ask the running server for its health; for HEALTHCHECK in containers
-
-Options:
-  -h, --help     print this
-  -V, --version  print the version
-
-The configuration comes from the environment and from the YAML file that CONFIG_FILE names.
-`;
+const HELP = ["help", "-h", "-help", "--help"];
+const PRINT_VERSION = ["version", "-V", "-version", "--version"];
 
 /**
- * Runs one command and resolves with its exit code: 0, 1 where it failed, 64 for a command that
- * does not exist, 78 for a configuration with faults.
+ * Runs one command and resolves with its exit code: 0, 1 where it failed, 64 for a command line
+ * that makes no sense, 78 for a configuration with faults.
  */
 export async function runCli(args: string[], dependencies: CliDependencies): Promise<number> {
-  const [command = "serve", ...rest] = args;
-  const run = commandOf(command);
-  if (run === undefined || rest.length > 0) {
-    const fault = run === undefined
-      ? `there is no command ${JSON.stringify(command)}`
-      : `${command} takes no arguments, but got ${JSON.stringify(rest.join(" "))}`;
-    dependencies.stderr(`entrepot: ${fault}\n\n${USAGE}`);
-    return EXIT.usage;
+  const [name = "serve", ...rest] = args;
+  const isHelp = HELP.includes(name);
+  const command = findCommand(isHelp ? rest[0] : name);
+  if (isHelp && rest.length === 0) return print(dependencies, usage());
+  if (PRINT_VERSION.includes(name)) return print(dependencies, `${VERSION}\n`);
+  if (command === undefined) {
+    return refuse(dependencies, `there is no command ${JSON.stringify(isHelp ? rest[0] : name)}`);
   }
-  return await run(dependencies);
-}
-
-type Command = (dependencies: CliDependencies) => Promise<number> | number;
-
-function commandOf(name: string): Command | undefined {
-  switch (name) {
-    case "serve":
-      return (dependencies) =>
-        withConfig(
-          dependencies,
-          ({ config, warnings }) => dependencies.serve(config, warnings),
-        );
-    case "check":
-      return (dependencies) =>
-        withConfig(
-          dependencies,
-          (loaded) => printConfig(loaded, dependencies),
-        );
-    case "health-check":
-    case "-health-check":
-    case "--health-check":
-      return (dependencies) =>
-        withConfig(
-          dependencies,
-          ({ config }) => checkHealth(config.listen, dependencies),
-        );
-    case "help":
-    case "-h":
-    case "-help":
-    case "--help":
-      return ({ stdout }) => print(stdout, USAGE);
-    case "version":
-    case "-V":
-    case "-version":
-    case "--version":
-      return ({ stdout }) => print(stdout, `${VERSION}\n`);
-    default:
-      return undefined;
+  if (isHelp || rest.some((arg) => arg === "-h" || arg === "--help")) {
+    return print(dependencies, commandHelp(command));
   }
-}
-
-function print(stdout: (text: string) => void, text: string): number {
-  stdout(text);
-  return EXIT.ok;
-}
-
-async function withConfig(
-  dependencies: CliDependencies,
-  use: (loaded: LoadedConfig) => Promise<number> | number,
-): Promise<number> {
-  let loaded: LoadedConfig;
   try {
-    loaded = loadConfig(dependencies.env, (path) => dependencies.readTextFile(path));
+    return await command.run(rest, dependencies);
   } catch (error) {
+    if (error instanceof UsageError) {
+      return refuse(dependencies, `${command.name}: ${error.message}`, command);
+    }
     if (!(error instanceof ConfigError)) throw error;
     dependencies.stderr(`entrepot: ${error.message}\n`);
     return EXIT.config;
   }
-  return await use(loaded);
 }
 
-function printConfig({ config, warnings }: LoadedConfig, dependencies: CliDependencies): number {
-  dependencies.stdout(describeConfig(config));
-  for (const warning of warnings) dependencies.stderr(`warning: ${warning}\n`);
+function findCommand(name: string | undefined): Command | undefined {
+  if (name === undefined) return undefined;
+  return COMMANDS.find((command) =>
+    command.name === name || command.aliases?.includes(name) === true
+  );
+}
+
+function print({ stdout }: CliDependencies, text: string): number {
+  stdout(text);
   return EXIT.ok;
+}
+
+function refuse({ stderr }: CliDependencies, fault: string, command?: Command): number {
+  const help = command === undefined ? usage() : commandHelp(command);
+  stderr(`entrepot: ${fault}\n\n${help}`);
+  return EXIT.usage;
+}
+
+function usage(): string {
+  return `Entrepôt, a proxy and cache for Docker and OCI registries
+
+Usage: entrepot [COMMAND]
+
+Commands:
+${formatRows(COMMANDS.map(({ name, summary }) => [name, summary]))}
+
+Options:
+  -h, --help     print this, or the help of the command before it
+  -V, --version  print the version
+
+The configuration comes from the environment and from the YAML file that CONFIG_FILE names.
+`;
 }

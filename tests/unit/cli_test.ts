@@ -164,3 +164,16 @@ Deno.test("an unknown command or argument ends with 64 and the usage", async () 
     assertStringIncludes(stderr, "Usage: entrepot");
   }
 });
+
+Deno.test("each command that the help lists has a help of its own", async () => {
+  const usage = (await run(["--help"])).stdout;
+  const names = [...usage.matchAll(/^ {2}([a-z-]+) {2,}/gm)].map(([, name = ""]) => name);
+  assert(names.length >= 3);
+  for (const name of names) {
+    const { code, stdout, served } = await run([name, "--help"]);
+    assertEquals([code, served], [0, 0]);
+    assertStringIncludes(stdout, `Usage: entrepot ${name}`);
+    assertStringIncludes(stdout, "--help");
+    assertEquals((await run(["help", name])).stdout, stdout);
+  }
+});

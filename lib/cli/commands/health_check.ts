@@ -1,22 +1,35 @@
 /**
  * `health-check`: asks the server of the same configuration whether it is alive.
  */
-import type { Config } from "../config/config.ts";
-import { describeCause } from "../log.ts";
+import type { Config } from "../../config/config.ts";
+import { describeCause } from "../../log.ts";
+import {
+  type CliDependencies,
+  type Command,
+  EXIT,
+  parseCommandLine,
+  readConfig,
+} from "../command.ts";
 
 const TIMEOUT_MS = 5000;
 
-/** What the check works with. */
-export interface HealthCheckDependencies {
-  readonly fetch: (input: string, init: RequestInit) => Promise<Response>;
-  stdout(text: string): void;
-  stderr(text: string): void;
-}
+/** Asks the running server. */
+export const healthCheckCommand: Command = {
+  name: "health-check",
+  aliases: ["-health-check", "--health-check"],
+  summary: "ask the running server for its health; for HEALTHCHECK in containers",
+  options: {},
+  details: "Exit codes: 0, or 1 where it is not healthy.",
+  run(args, dependencies) {
+    parseCommandLine(args, {}, { least: 0, most: 0 });
+    return checkHealth(readConfig(dependencies).config.listen, dependencies);
+  },
+};
 
 /** Resolves with 0 where the server at this address answers that it is healthy, else with 1. */
-export async function checkHealth(
+async function checkHealth(
   listen: Config["listen"],
-  { fetch, stdout, stderr }: HealthCheckDependencies,
+  { fetch, stdout, stderr }: CliDependencies,
 ): Promise<number> {
   const url = `http://${hostToAsk(listen.host)}:${listen.port}/healthz`;
   let reason: string;
@@ -25,14 +38,14 @@ export async function checkHealth(
     await response.body?.cancel();
     if (response.ok) {
       stdout("healthy\n");
-      return 0;
+      return EXIT.ok;
     }
     reason = `answered ${response.status}`;
   } catch (error) {
     reason = describeCause(error);
   }
   stderr(`entrepot: not healthy: ${url}: ${reason}\n`);
-  return 1;
+  return EXIT.failure;
 }
 
 /** "All addresses" is nothing that can be asked; the loopback address is one of them. */
