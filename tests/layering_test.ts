@@ -11,7 +11,7 @@ const LIB = new URL("../lib/", import.meta.url);
 /** From the ground up; a room may use the rooms of lower rows, and types of its own row. */
 const ROWS: readonly (readonly string[])[] = [
   ["."],
-  ["config", "routing", "cache"],
+  ["config", "routing", "cache", "setup"],
   ["auth"],
   ["redirect"],
   ["upstream"],

@@ -115,13 +115,17 @@ export function readConfig({ env, readTextFile }: CliDependencies): LoadedConfig
   return loadConfig(env, (path) => readTextFile(path));
 }
 
+/** How one command is called, in a line without line feed. */
+export function commandUsage({ name, operands = "" }: Command): string {
+  return `Usage: entrepot ${name} [OPTION…] ${operands}`.trimEnd();
+}
+
 /** The help of one command, with a final line feed. */
 export function commandHelp(command: Command): string {
   const rows = [...Object.entries(command.options).map(optionRow), ["-h, --help", "print this"]];
-  const usage = ["entrepot", command.name, "[OPTION…]", command.operands ?? ""].join(" ").trimEnd();
   const parts = [
     `${capitalize(command.summary)}`,
-    `Usage: ${usage}`,
+    commandUsage(command),
     `Options:\n${formatRows(rows)}`,
     ...(command.details === undefined ? [] : [command.details.trim()]),
   ];

@@ -8,6 +8,7 @@ import {
   type CliDependencies,
   type Command,
   commandHelp,
+  commandUsage,
   EXIT,
   formatRows,
   UsageError,
@@ -15,11 +16,17 @@ import {
 import { checkCommand } from "./commands/check.ts";
 import { healthCheckCommand } from "./commands/health_check.ts";
 import { serveCommand } from "./commands/serve.ts";
+import { setupCommand } from "./commands/setup.ts";
 
 export { type CliDependencies, EXIT } from "./command.ts";
 
 /** In the order in which the help lists them. */
-const COMMANDS: readonly Command[] = [serveCommand, checkCommand, healthCheckCommand];
+const COMMANDS: readonly Command[] = [
+  serveCommand,
+  checkCommand,
+  setupCommand,
+  healthCheckCommand,
+];
 
 const HELP = ["help", "-h", "-help", "--help"];
 const PRINT_VERSION = ["version", "-V", "-version", "--version"];
@@ -65,7 +72,9 @@ function print({ stdout }: CliDependencies, text: string): number {
 }
 
 function refuse({ stderr }: CliDependencies, fault: string, command?: Command): number {
-  const help = command === undefined ? usage() : commandHelp(command);
+  const help = command === undefined
+    ? usage()
+    : `${commandUsage(command)}\nFor more: entrepot ${command.name} --help\n`;
   stderr(`entrepot: ${fault}\n\n${help}`);
   return EXIT.usage;
 }

@@ -13,6 +13,8 @@ export interface ContainerdOptions {
    * registry is asked directly, which `--plain-http` needs.
    */
   registries?: Record<string, string>;
+  /** Changes `config.toml` before containerd starts. */
+  configure?: (path: string) => Promise<void>;
   /** Names that resolve to these addresses for `ctr`, which is who asks registries. */
   hosts?: Record<string, string>;
 }
@@ -81,6 +83,7 @@ export async function startContainerd(options: ContainerdOptions = {}): Promise<
       `  address = "${socket}.ttrpc"`,
     ].join("\n"),
   );
+  await options.configure?.(config);
   await folder.makeDir("hosts");
   for (const [registry, text] of Object.entries(options.registries ?? {})) {
     await folder.write(`hosts/${registry}/hosts.toml`, text);

@@ -21,6 +21,8 @@ export interface DockerdOptions {
   hosts?: Record<string, string>;
   /** By `name` or `name:port`, the certificate that the engine trusts there. */
   certs?: Record<string, string>;
+  /** Changes `daemon.json` before the engine starts. */
+  configure?: (path: string) => Promise<void>;
 }
 
 /** A running engine. */
@@ -98,6 +100,7 @@ export async function startDockerd(options: DockerdOptions = {}): Promise<Docker
       "insecure-registries": options.insecureRegistries ?? [],
     }),
   );
+  await options.configure?.(config);
   const etcDocker = await folder.makeDir("etc");
   await folder.makeDir("client");
   for (const [name, cert] of Object.entries(options.certs ?? {})) {
