@@ -15,7 +15,7 @@ const ROWS: readonly (readonly string[])[] = [
   ["auth"],
   ["redirect"],
   ["upstream"],
-  ["relay", "pull"],
+  ["relay", "pull", "doctor"],
   ["push"],
   ["web"],
   ["cli"],

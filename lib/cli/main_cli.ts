@@ -14,6 +14,8 @@ import {
   UsageError,
 } from "./command.ts";
 import { checkCommand } from "./commands/check.ts";
+import { createCompletionCommand } from "./commands/completion.ts";
+import { doctorCommand } from "./commands/doctor.ts";
 import { healthCheckCommand } from "./commands/health_check.ts";
 import { serveCommand } from "./commands/serve.ts";
 import { setupCommand } from "./commands/setup.ts";
@@ -21,12 +23,14 @@ import { setupCommand } from "./commands/setup.ts";
 export { type CliDependencies, EXIT } from "./command.ts";
 
 /** In the order in which the help lists them. */
-const COMMANDS: readonly Command[] = [
+const OWN_COMMANDS: readonly Command[] = [
   serveCommand,
   checkCommand,
+  doctorCommand,
   setupCommand,
   healthCheckCommand,
 ];
+const COMMANDS = [...OWN_COMMANDS, createCompletionCommand(OWN_COMMANDS)];
 
 const HELP = ["help", "-h", "-help", "--help"];
 const PRINT_VERSION = ["version", "-V", "-version", "--version"];

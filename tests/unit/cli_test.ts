@@ -177,3 +177,29 @@ Deno.test("each command that the help lists has a help of its own", async () => 
     assertEquals((await run(["help", name])).stdout, stdout);
   }
 });
+
+Deno.test("completion knows every command and option, in each shell's own language", async () => {
+  for (const shell of ["bash", "zsh", "fish"]) {
+    const { code, stdout } = await run(["completion", shell]);
+    assertEquals(code, 0);
+    for (const word of ["setup", "doctor", "completion", "containerd", "registry"]) {
+      assertStringIncludes(stdout, word);
+    }
+  }
+  assertEquals((await run(["completion", "csh"])).code, 64);
+});
+
+Deno.test("bash completes commands, options and what can be counted", async () => {
+  const { stdout } = await run(["completion", "bash"]);
+  const complete = async (...words: string[]): Promise<string[]> => {
+    const script = `${stdout}
+COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _entrepot; printf '%s\\n' "\${COMPREPLY[@]}"`;
+    const command = new Deno.Command("bash", { args: ["-c", script, "bash", ...words] });
+    const { stdout: out } = await command.output();
+    return new TextDecoder().decode(out).split("\n").filter((line) => line !== "");
+  };
+  assertEquals(await complete("entrepot", "doc"), ["doctor"]);
+  assertEquals(await complete("entrepot", "setup", "con"), ["containerd"]);
+  assertEquals(await complete("entrepot", "setup", "docker", "--w"), ["--write"]);
+  assertEquals(await complete("entrepot", "nonsense", "-"), []);
+});

@@ -3,6 +3,7 @@ import type { Config } from "../../config/config.ts";
 import { describeCause } from "../../log.ts";
 import { ENGINES, type EngineSetup, type ProxyAddress, SetupError } from "../../setup/engine.ts";
 import { setUpEngine } from "../../setup/setup.ts";
+import { parseOrigin } from "../address_option.ts";
 import {
   type CliDependencies,
   type Command,
@@ -105,7 +106,9 @@ function readerOf({ readTextFile }: CliDependencies): (path: string) => string |
 }
 
 function proxyAddress(config: Config, { values }: CommandLine<typeof OPTIONS>): ProxyAddress {
-  const base = values.address === undefined ? ownAddress(config) : parseAddress(values.address);
+  const base = values.address === undefined
+    ? ownAddress(config)
+    : parseOrigin("address", values.address);
   const served = [...new Set(config.upstreams.map(({ registry }) => registry))];
   const registries = values.registry ?? served;
   const unknown = registries.find((registry) => !served.includes(registry));
@@ -130,15 +133,4 @@ function ownAddress({ publicUrl, listen }: Config): URL {
   const isAll = listen.host === "0.0.0.0" || listen.host === "::";
   const host = listen.host.includes(":") ? `[${listen.host}]` : listen.host;
   return new URL(`http://${isAll ? "127.0.0.1" : host}:${listen.port}`);
-}
-
-function parseAddress(text: string): URL {
-  const url = URL.parse(text.includes("://") ? text : `http://${text}`);
-  const isOrigin = url !== null && /^https?:$/.test(url.protocol) && url.href === `${url.origin}/`;
-  if (isOrigin) return url;
-  throw new UsageError(
-    `--address is a host and port such as proxy.lan:8080, or https://docker.example.com, not ${
-      JSON.stringify(text)
-    }`,
-  );
 }
