@@ -31,4 +31,9 @@ export class LruMap<Key, Value> {
   delete(key: Key): void {
     this.#entries.delete(key);
   }
+
+  /** All values, that of the entry used longest ago first. */
+  values(): IterableIterator<Value> {
+    return this.#entries.values();
+  }
 }

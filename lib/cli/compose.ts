@@ -21,6 +21,7 @@ import { createTokenEndpoint } from "../relay/token_endpoint.ts";
 import { createRouter } from "../routing/router.ts";
 import { createTargetGuard } from "../target_guard.ts";
 import { createUpstreamClient } from "../upstream/client.ts";
+import { createQuotaGovernor } from "../upstream/quota.ts";
 import { createOrigin } from "../upstream/origin.ts";
 import { createWebApp } from "../web/app.ts";
 import { createRegistryHandler } from "../web/registry.ts";
@@ -55,7 +56,8 @@ export function compose(
     resolvesElsewhere: Deno.env.has("HTTPS_PROXY") || Deno.env.has("https_proxy"),
   });
   const tokens = createTokenSource({ outbound, guard, now, lifetime });
-  const client = createUpstreamClient({ outbound, tokens });
+  const quota = createQuotaGovernor({ now });
+  const client = createUpstreamClient({ outbound, tokens, quota, now });
   const follow = createFollower(outbound, guard);
   const origin = createOrigin({ client, follow, policy: config.redirect });
   const proofs = createAccessProofs({
@@ -125,6 +127,7 @@ export function compose(
     index,
     store,
     fills,
+    quota: quota.snapshot,
     lastEvictionAt: () => room?.lastEvictionAt ?? null,
     isDraining: () => readiness.isDraining,
     startedAt: new Date(),

@@ -62,12 +62,20 @@ function describeUpstream(upstream: Upstream): Record<string, unknown> {
     registry: upstream.registry,
     names: names.filter((name) => name !== upstream.registry && name !== upstream.url.host),
     auth: auth.kind,
-    ...(auth.kind === "account" ? { username: auth.username, password: "***" } : {}),
+    ...(auth.kind === "account" ? describeAccounts(auth) : {}),
     realms,
     redirect: upstream.redirect,
     push: upstream.push,
     library: upstream.hasLibrary,
   };
+}
+
+function describeAccounts(
+  { username, others }: Upstream["auth"] & { kind: "account" },
+): Record<string, unknown> {
+  const masked = { username, password: "***" };
+  const accounts = others.map((account) => ({ username: account.username, password: "***" }));
+  return accounts.length === 0 ? masked : { accounts: [masked, ...accounts] };
 }
 
 function describeUrl(url: URL): string {

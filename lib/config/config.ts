@@ -20,7 +20,20 @@ export interface RedirectRule {
 /** Whose credentials an upstream is asked with. */
 export type UpstreamAuth =
   | { readonly kind: "relay" }
-  | { readonly kind: "account"; readonly username: string; readonly password: string };
+  | {
+    readonly kind: "account";
+    /** The first account, which names what the accounts opened and is the one that pushes. */
+    readonly username: string;
+    readonly password: string;
+    /** Accounts that read, in this order, where those before them are limited. */
+    readonly others: readonly Account[];
+  };
+
+/** An account at a registry. */
+export interface Account {
+  readonly username: string;
+  readonly password: string;
+}
 
 /**
  * Whether an upstream takes pushes and deletions, and whose right they need: each caller's own, or

@@ -44,7 +44,7 @@ export function showValue(key: string, value: string): string {
 
 /** Whether the values of this key are secrets. */
 export function isSecretKey(key: string): boolean {
-  return /(PASSWORD|TOKEN|SECRET|SECRET_?KEY)$/i.test(key);
+  return /(PASSWORD|TOKEN|SECRET|SECRET_?KEY|ACCOUNTS)$/i.test(key);
 }
 
 /** The candidate that the text is most likely meant to be, or undefined where none is near. */

@@ -80,7 +80,8 @@ function readFields(
     const field = toUpperSnake(written);
     const key = `${label}.${written}`;
     if (UPSTREAM_FIELD_NAMES.includes(field)) {
-      addText(config, { kind: "upstream", alias, field }, field, key, value);
+      const text = field === "ACCOUNTS" ? toJson(value) : value;
+      addText(config, { kind: "upstream", alias, field }, field, key, text);
     } else {
       const suggestion = suggestName(field, UPSTREAM_FIELD_NAMES);
       config.faults.push(unknownKey(key, suggestion && likeWritten(suggestion, written)));
@@ -106,6 +107,11 @@ function toRules(value: unknown): unknown {
   if (isMap(value)) return Object.entries(value).map(([host, mode]) => `${host}=${String(mode)}`);
   if (!Array.isArray(value)) return value;
   return value.map((rule: unknown) => isMap(rule) ? `${rule["host"]}=${rule["mode"]}` : rule);
+}
+
+/** Accounts as a list of maps; as a text they are JSON, as in the environment. */
+function toJson(value: unknown): unknown {
+  return typeof value === "object" ? JSON.stringify(value) : value;
 }
 
 function isMap(value: unknown): value is Record<string, unknown> {

@@ -2,6 +2,7 @@
  * Environment and file → one frozen {@linkcode Config}, or every fault at once.
  */
 import type { z } from "zod";
+import { describeReadError } from "./accounts.ts";
 import { BLOCKED_HOSTS } from "./builtin.ts";
 import type { Config, RedirectMode, Upstream } from "./config.ts";
 import { readEnvironment } from "./env.ts";
@@ -9,7 +10,7 @@ import { ConfigError, type ConfigFault, showValue } from "./fault.ts";
 import { readConfigFile } from "./file.ts";
 import { createRawConfig, mergeRawConfigs, type RawConfig, type RawValue } from "./raw.ts";
 import { SETTINGS, type Settings, UPSTREAM_FIELDS, type UpstreamFields } from "./schema.ts";
-import { buildUpstreams, describeReadError, labelOf, type Target } from "./upstreams.ts";
+import { buildUpstreams, labelOf, type Target } from "./upstreams.ts";
 
 export { ConfigError, type ConfigFault } from "./fault.ts";
 

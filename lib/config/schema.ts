@@ -207,6 +207,9 @@ export const UPSTREAM_FIELDS = z.object({
   USERNAME: z.string().optional(),
   PASSWORD: z.string().optional(),
   PASSWORD_FILE: z.string().optional(),
+  ACCOUNTS: z.string().optional(),
+  ACCOUNTS_FILE: z.string().optional(),
+  DOCKER_CONFIG: z.string().optional(),
   REALMS: list(parseHostPattern, "write hosts such as auth.example.com, separated by commas")
     .optional(),
   REDIRECT: redirectMode.optional(),

@@ -1,6 +1,7 @@
 /**
  * Upstreams: the built-in ones as the configuration changes them, the user's own, and the default.
  */
+import { namesAccount, readAccounts } from "./accounts.ts";
 import { BUILTIN_UPSTREAMS, type BuiltinUpstream } from "./builtin.ts";
 import type { PushRight, RedirectMode, Upstream, UpstreamAuth } from "./config.ts";
 import { type ConfigFault, suggestName } from "./fault.ts";
@@ -161,11 +162,11 @@ export function labelOf(raw: RawConfig, alias: string, field: string): string {
 function readAuth(draft: Draft, sources: UpstreamSources): UpstreamAuth {
   const { alias, fields } = draft;
   const { raw, faults, warnings } = sources;
-  const key = labelOf(raw, alias, "AUTH");
-  const hasPassword = fields.PASSWORD !== undefined || fields.PASSWORD_FILE !== undefined;
+  const label = (field: string) => labelOf(raw, alias, field);
+  const key = label("AUTH");
   if (fields.AUTH !== "account") {
     // Where AUTH is present but wrong, its own fault says enough.
-    const isMeant = (fields.USERNAME !== undefined || hasPassword) &&
+    const isMeant = namesAccount(fields) &&
       (fields.AUTH !== undefined || !raw.upstreams.get(alias)?.has("AUTH"));
     if (isMeant) {
       warnings.push(
@@ -175,27 +176,22 @@ function readAuth(draft: Draft, sources: UpstreamSources): UpstreamAuth {
     }
     return { kind: "relay" };
   }
-  const [userKey, passwordKey, fileKey] = ["USERNAME", "PASSWORD", "PASSWORD_FILE"]
-    .map((field) => labelOf(raw, alias, field));
-  if (fields.USERNAME === undefined || !hasPassword) {
-    const advice = `account needs ${userKey} and ${passwordKey} (or ${fileKey})`;
-    faults.push({ key, received: '"account"', advice });
+  const names = [draft.registry, ...draft.names, draft.url.host];
+  const faultsBefore = faults.length;
+  const { readTextFile } = sources;
+  const [first, ...others] = readAccounts({ fields, names, label, readTextFile, faults });
+  if (first === undefined) {
+    if (faults.length === faultsBefore) {
+      const [userKey, passwordKey, fileKey] = ["USERNAME", "PASSWORD", "PASSWORD_FILE"].map(label);
+      const advice = `account needs ${userKey} and ${passwordKey} (or ${fileKey})`;
+      faults.push({ key, received: '"account"', advice });
+    }
     return { kind: "relay" };
-  }
-  if (fields.PASSWORD !== undefined && fields.PASSWORD_FILE !== undefined) {
-    const advice = `leave out either this or ${passwordKey}`;
-    faults.push({ key: fileKey ?? key, received: null, advice });
-  }
-  if (fields.USERNAME.includes(":")) {
-    const advice = "leave out the colon, which a user name cannot have";
-    faults.push({ key: userKey ?? key, received: null, advice });
   }
   if (draft.url.protocol === "http:") {
     warnings.push(`${alias}: the account's password travels unencrypted, because its URL is http`);
   }
-  const password = fields.PASSWORD ??
-    readPasswordFile(fields.PASSWORD_FILE ?? "", fileKey ?? key, sources);
-  return { kind: "account", username: fields.USERNAME, password };
+  return { kind: "account", ...first, others };
 }
 
 /**
@@ -212,22 +208,4 @@ function readPush(draft: Draft, auth: UpstreamAuth, sources: UpstreamSources): P
   if (wanted !== undefined) return wanted;
   if (auth.kind === "account") return "deny";
   return sources.push ?? "allow";
-}
-
-function readPasswordFile(path: string, key: string, sources: UpstreamSources): string {
-  try {
-    const password = sources.readTextFile(path).replace(/\r?\n$/, "");
-    if (password !== "") return password;
-    sources.faults.push({ key, received: JSON.stringify(path), advice: "the file is empty" });
-  } catch (error) {
-    sources.faults.push({ key, received: JSON.stringify(path), advice: describeReadError(error) });
-  }
-  return "";
-}
-
-/** Says what to do about a file that cannot be read. */
-export function describeReadError(error: unknown): string {
-  if (error instanceof Deno.errors.NotFound) return "there is no such file";
-  if (error instanceof Deno.errors.PermissionDenied) return "the file may not be read";
-  return `the file cannot be read: ${error instanceof Error ? error.message : String(error)}`;
 }

@@ -6,6 +6,7 @@ import { RegistryError } from "../errors.ts";
 import { describeCause } from "../log.ts";
 import { createTargetGuard } from "../target_guard.ts";
 import { createUpstreamClient, type UpstreamClient, upstreamUrl } from "../upstream/client.ts";
+import { createQuotaGovernor } from "../upstream/quota.ts";
 import type { Finding, FindingCode, World } from "./finding.ts";
 
 /** Beyond this, signed URLs and certificates may be refused; S3 allows fifteen minutes. */
@@ -50,7 +51,8 @@ function createClient(
     resolvesElsewhere: world.hasHttpProxy,
   });
   const tokens = createTokenSource({ outbound, guard, now, lifetime });
-  return { client: createUpstreamClient({ outbound, tokens }), guard };
+  const quota = createQuotaGovernor({ now });
+  return { client: createUpstreamClient({ outbound, tokens, quota, now }), guard };
 }
 
 /** DNS, then TCP; undefined where both are fine. */

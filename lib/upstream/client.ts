@@ -6,8 +6,10 @@ import type { Upstream } from "../config/config.ts";
 import type { Repository } from "../reference.ts";
 import type { Outbound, OutboundRequest } from "../outbound.ts";
 import { type Challenge, parseChallenges } from "../auth/challenge.ts";
-import { type Credential, type Purpose, usesAccount } from "../auth/credential.ts";
+import type { Credential, Purpose } from "../auth/credential.ts";
+import { sendAsAllowed } from "./accounts.ts";
 import { upstreamError } from "./failure.ts";
+import type { QuotaGovernor } from "./quota.ts";
 import type { TokenRequest, TokenSource } from "../auth/tokens.ts";
 
 /** A request to a registry. */
@@ -44,7 +46,8 @@ export interface UpstreamClient {
   /**
    * Resolves with whatever the registry answered; no status is an error here.
    *
-   * @throws {RegistryError} where it or its realm cannot be reached.
+   * @throws {RegistryError} where it or its realm cannot be reached, and 429 where it is not asked
+   * because whoever could ask has been limited.
    */
   send(request: UpstreamRequest): Promise<Response>;
   /** What the upstream's last 401 said; a 200 on `/v2/` without credentials says none. */
@@ -75,13 +78,16 @@ export function upstreamUrl(upstream: Upstream, path: string): URL {
 
 /** Makes the client. */
 export function createUpstreamClient(
-  options: { outbound: Outbound; tokens: TokenSource },
+  options: { outbound: Outbound; tokens: TokenSource; quota: QuotaGovernor; now: () => number },
 ): UpstreamClient {
   const { outbound, tokens } = options;
   const challenges = new Map<string, KnownChallenge>();
 
-  async function send(request: UpstreamRequest): Promise<Response> {
-    const credential = ownCredential(request);
+  function send(request: UpstreamRequest): Promise<Response> {
+    return sendAsAllowed(request, (credential) => sendAs(request, credential), options);
+  }
+
+  async function sendAs(request: UpstreamRequest, credential: Credential): Promise<Response> {
     if (credential.kind === "bearer") {
       const response = await sendOnce(request, `Bearer ${credential.token}`);
       noteChallenge(request.upstream, response);
@@ -180,13 +186,6 @@ export function createUpstreamClient(
   }
 
   return { send, challengeOf, learnChallenge };
-}
-
-/** Whose credential goes out: the proxy's account where the operator configured one. */
-function ownCredential({ upstream, credential, purpose = "read" }: UpstreamRequest): Credential {
-  if (!usesAccount(upstream, purpose) || upstream.auth.kind !== "account") return credential;
-  const pair = new TextEncoder().encode(`${upstream.auth.username}:${upstream.auth.password}`);
-  return { kind: "basic", value: pair.toBase64() };
 }
 
 /**

@@ -6,6 +6,7 @@ import type { Config } from "../config/config.ts";
 import { describeCause } from "../log.ts";
 import type { Fills } from "../pull/fills.ts";
 import type { Router } from "../routing/router.ts";
+import type { Quota } from "../upstream/quota.ts";
 import { VERSION } from "../version.ts";
 import { type CacheStats, createHealthApp, type Readiness } from "./health.ts";
 import { rootResponse } from "./root.ts";
@@ -17,6 +18,7 @@ export interface WebOptions {
   readonly index: CacheIndex;
   readonly store: ContentStore;
   readonly fills: Fills;
+  readonly quota: () => readonly Quota[];
   readonly lastEvictionAt: () => Date | null;
   /** Whether the process is about to end and should be sent no more requests. */
   readonly isDraining: () => boolean;
@@ -40,6 +42,7 @@ export function createWebApp(options: WebOptions): WebHandler {
       startedAt: options.startedAt,
       ready: () => readiness(options),
       stats: () => cacheStats(options),
+      quota: options.quota,
       cacheConfig: options.cacheConfig,
     }),
   );

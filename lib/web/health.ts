@@ -4,6 +4,7 @@
  */
 import { Hono } from "hono";
 import type { Config } from "../config/config.ts";
+import type { Quota } from "../upstream/quota.ts";
 import { formatBytes, formatUptime } from "../config/units.ts";
 
 /** Counts of one kind of content since the start; `count` is what the store holds now. */
@@ -44,6 +45,8 @@ export interface HealthOptions {
   readonly startedAt: Date;
   ready(): Readiness | Promise<Readiness>;
   stats(): CacheStats | Promise<CacheStats>;
+  /** What registries said of their quotas. */
+  quota(): readonly Quota[];
   readonly cacheConfig: Pick<
     Config["cache"],
     "enabled" | "dir" | "manifestTtlSeconds" | "blobTtlSeconds"
@@ -81,6 +84,7 @@ export function createHealthApp(options: HealthOptions): Hono {
       uptime: uptime(),
       enabled: cacheConfig.enabled,
       cache: toStatsJson(await options.stats()),
+      quota: options.quota().map(toQuotaJson),
     }));
 
   app.get("/stats/cache", async (context) =>
@@ -114,6 +118,14 @@ function toStatsJson(stats: CacheStats): Record<string, unknown> {
       savingsRate: formatRate(deduplicated, totalRequests),
       currentActive,
     },
+  };
+}
+
+function toQuotaJson({ seenAt, blockedUntil, ...quota }: Quota): Record<string, unknown> {
+  return {
+    ...quota,
+    seenAt: new Date(seenAt).toISOString(),
+    blockedUntil: blockedUntil === null ? null : new Date(blockedUntil).toISOString(),
   };
 }
 

@@ -429,7 +429,7 @@ Deno.test("an account comes from the environment or from a file", () => {
     UPSTREAM_GHCR_AUTH: "account",
     UPSTREAM_GHCR_USERNAME: "me",
   };
-  const expected = { kind: "account", username: "me", password: " pass word" } as const;
+  const expected = { kind: "account", username: "me", password: " pass word", others: [] } as const;
   const direct = configOf({ ...account, UPSTREAM_GHCR_PASSWORD: " pass word" });
   assertEquals(upstreamOf(direct, "ghcr").auth, expected);
   const file = configOf(
@@ -514,7 +514,7 @@ redirectRules:
   - cdn.test=stream
 `);
   const corp = upstreamOf(config, "corp");
-  assertEquals(corp.auth, { kind: "account", username: "me", password: "0123" });
+  assertEquals(corp.auth, { kind: "account", username: "me", password: "0123", others: [] });
   assertEquals(corp.names, ["corp.test", "other.test", "registry.corp.test"]);
   assertEquals([corp.realms, corp.redirect, corp.hasLibrary], [["sso.test"], "pass", true]);
   const rules = [{ host: "*.cloudfront.net", mode: "pass" }, { host: "cdn.test", mode: "stream" }];
@@ -534,7 +534,12 @@ Deno.test("the environment wins over the file, key by key", () => {
 Deno.test("the environment's password replaces the file's password file", () => {
   const yaml = "upstreams: {ghcr: {auth: account, username: me, passwordFile: /none}}";
   const config = fromFile(yaml, { UPSTREAM_GHCR_PASSWORD: "p" });
-  assertEquals(upstreamOf(config, "ghcr").auth, { kind: "account", username: "me", password: "p" });
+  assertEquals(upstreamOf(config, "ghcr").auth, {
+    kind: "account",
+    username: "me",
+    password: "p",
+    others: [],
+  });
 });
 
 Deno.test("an unknown key of a file is a fault, with a suggestion in the author's style", () => {

@@ -26,6 +26,7 @@ function createApp(options: Partial<HealthOptions> = {}): ReturnType<typeof crea
     now: () => new Date("2026-01-01T00:01:02Z"),
     ready: () => ({ ok: true, reasons: [] }),
     stats: () => STATS,
+    quota: () => [],
     cacheConfig: {
       enabled: true,
       dir: "./cache",
@@ -68,7 +69,12 @@ Deno.test("/readyz is 200 when ready and 503 with the reasons when not", async (
 });
 
 Deno.test("/stats answers in go-docker-proxy's shape", async () => {
-  assertEquals(await getJson("/stats"), { uptime: "1m2s", enabled: true, cache: STATS_JSON });
+  assertEquals(await getJson("/stats"), {
+    uptime: "1m2s",
+    enabled: true,
+    cache: STATS_JSON,
+    quota: [],
+  });
 });
 
 Deno.test("/stats/cache answers in go-docker-proxy's shape", async () => {
@@ -84,6 +90,7 @@ Deno.test("a cleanup that has not been is Go's zero time", async () => {
     uptime: "1m2s",
     enabled: true,
     cache: { ...STATS_JSON, lastCleanup: "0001-01-01T00:00:00Z" },
+    quota: [],
   });
 });
 
