@@ -15,7 +15,7 @@ const ROWS: readonly (readonly string[])[] = [
   ["auth"],
   ["redirect"],
   ["upstream"],
-  ["relay", "pull", "doctor"],
+  ["relay", "pull", "doctor", "warm"],
   ["push"],
   ["web"],
   ["cli"],

@@ -1,5 +1,6 @@
 /** What this machine gives the proxy: a folder to write to, and a port. */
 import type { Config } from "../config/config.ts";
+import { ownUrl } from "../config/own_url.ts";
 import { formatBytes, formatSize } from "../config/units.ts";
 import { readBounded } from "../http_body.ts";
 import { describeCause } from "../log.ts";
@@ -55,7 +56,7 @@ export async function checkPort(config: Config, world: World): Promise<Finding> 
       };
     }
   }
-  if (await isProxy(ownUrl(config), world)) {
+  if (await isProxy(ownUrl(config.listen), world)) {
     return { ...about, kind: "fine", message: "the proxy is running" };
   }
   return {
@@ -64,13 +65,6 @@ export async function checkPort(config: Config, world: World): Promise<Finding> 
     message: "the port is taken by another program",
     fix: `stop it (ss -ltnp 'sport = :${port}' names it), or choose another PORT`,
   };
-}
-
-/** Where this configuration's proxy is reached on this machine. */
-export function ownUrl({ listen: { host, port } }: Config): URL {
-  const loopback: Readonly<Record<string, string>> = { "0.0.0.0": "127.0.0.1", "::": "::1" };
-  const hostname = loopback[host] ?? host;
-  return new URL(`http://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`);
 }
 
 /** Whether a proxy of this kind answers at the base. */

@@ -1,9 +1,10 @@
 /** Whether clients that come by the public address are sent to a token realm that they can reach. */
-import type { Config } from "../config/config.ts";
 import { parseChallenges } from "../auth/challenge.ts";
+import type { Config } from "../config/config.ts";
+import { ownUrl } from "../config/own_url.ts";
 import { describeCause } from "../log.ts";
 import type { Finding, World } from "./finding.ts";
-import { isProxy, ownUrl } from "./local.ts";
+import { isProxy } from "./local.ts";
 
 /**
  * Looks at the proxy as clients do. `address` is where they reach it; undefined where nobody said.
@@ -16,7 +17,7 @@ export async function checkPublicUrl(
   const base = address ?? config.publicUrl;
   if (base === null) return [];
   const about = { code: "public_url", subject: base.origin } as const;
-  if (!await isProxy(ownUrl(config), world)) {
+  if (!await isProxy(ownUrl(config.listen), world)) {
     const message = "it cannot be looked at, because the proxy is not running";
     return [{ ...about, kind: "warning", message, fix: "start it, and ask again" }];
   }

@@ -2,6 +2,7 @@
  * `health-check`: asks the server of the same configuration whether it is alive.
  */
 import type { Config } from "../../config/config.ts";
+import { ownUrl } from "../../config/own_url.ts";
 import { describeCause } from "../../log.ts";
 import {
   type CliDependencies,
@@ -31,7 +32,7 @@ async function checkHealth(
   listen: Config["listen"],
   { fetch, stdout, stderr }: CliDependencies,
 ): Promise<number> {
-  const url = `http://${hostToAsk(listen.host)}:${listen.port}/healthz`;
+  const url = new URL("/healthz", ownUrl(listen)).href;
   let reason: string;
   try {
     const response = await fetch(url, { signal: AbortSignal.timeout(TIMEOUT_MS) });
@@ -46,11 +47,4 @@ async function checkHealth(
   }
   stderr(`entrepot: not healthy: ${url}: ${reason}\n`);
   return EXIT.failure;
-}
-
-/** "All addresses" is nothing that can be asked; the loopback address is one of them. */
-function hostToAsk(host: string): string {
-  if (host === "0.0.0.0") return "127.0.0.1";
-  if (host === "::") return "[::1]";
-  return host.includes(":") ? `[${host}]` : host;
 }

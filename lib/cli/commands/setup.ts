@@ -1,5 +1,6 @@
 /** `entrepot setup`: what an engine needs in its files to pull through this proxy. */
 import type { Config } from "../../config/config.ts";
+import { ownUrl } from "../../config/own_url.ts";
 import { describeCause } from "../../log.ts";
 import { ENGINES, type EngineSetup, type ProxyAddress, SetupError } from "../../setup/engine.ts";
 import { setUpEngine } from "../../setup/setup.ts";
@@ -129,8 +130,5 @@ function hubMirrorOf({ defaultUpstream, upstreams, customDomain }: Config, base:
 }
 
 function ownAddress({ publicUrl, listen }: Config): URL {
-  if (publicUrl !== null) return publicUrl;
-  const isAll = listen.host === "0.0.0.0" || listen.host === "::";
-  const host = listen.host.includes(":") ? `[${listen.host}]` : listen.host;
-  return new URL(`http://${isAll ? "127.0.0.1" : host}:${listen.port}`);
+  return publicUrl ?? ownUrl(listen);
 }
