@@ -22,6 +22,7 @@ import { createRouter } from "../routing/router.ts";
 import { createTargetGuard } from "../target_guard.ts";
 import { createUpstreamClient } from "../upstream/client.ts";
 import { createQuotaGovernor } from "../upstream/quota.ts";
+import { createHealthWatch } from "../upstream/health.ts";
 import { createOrigin } from "../upstream/origin.ts";
 import { createWebApp } from "../web/app.ts";
 import { createRegistryHandler } from "../web/registry.ts";
@@ -43,10 +44,15 @@ export function compose(
   // What pulls learn goes through here, so that no answer from before a push outlives it.
   const { changes, index } = createChanges(bare, now);
   const { offline } = config.cache;
-  const outbound = offline ? refuseOffline : createOutbound({
-    fetch: (input, init) => fetch(input, init),
-    headersTimeoutSeconds: config.timeouts.upstreamHeadersSeconds,
+  const health = createHealthWatch({
+    outbound: createOutbound({
+      fetch: (input, init) => fetch(input, init),
+      headersTimeoutSeconds: config.timeouts.upstreamHeadersSeconds,
+    }),
+    now,
+    lifetime,
   });
+  const outbound = offline ? refuseOffline : health.outbound;
   const hasHttpProxy = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"]
     .some((name) => Deno.env.has(name));
   const guard = createTargetGuard({
@@ -128,6 +134,7 @@ export function compose(
     store,
     fills,
     quota: quota.snapshot,
+    hosts: health.snapshot,
     lastEvictionAt: () => room?.lastEvictionAt ?? null,
     isDraining: () => readiness.isDraining,
     startedAt: new Date(),

@@ -6,6 +6,7 @@ import type { Config } from "../config/config.ts";
 import { describeCause } from "../log.ts";
 import type { Fills } from "../pull/fills.ts";
 import type { Router } from "../routing/router.ts";
+import type { HostHealth } from "../upstream/health.ts";
 import type { Quota } from "../upstream/quota.ts";
 import { VERSION } from "../version.ts";
 import { type CacheStats, createHealthApp, type Readiness } from "./health.ts";
@@ -19,6 +20,7 @@ export interface WebOptions {
   readonly store: ContentStore;
   readonly fills: Fills;
   readonly quota: () => readonly Quota[];
+  readonly hosts: () => readonly HostHealth[];
   readonly lastEvictionAt: () => Date | null;
   /** Whether the process is about to end and should be sent no more requests. */
   readonly isDraining: () => boolean;
@@ -43,6 +45,7 @@ export function createWebApp(options: WebOptions): WebHandler {
       ready: () => readiness(options),
       stats: () => cacheStats(options),
       quota: options.quota,
+      hosts: options.hosts,
       cacheConfig: options.cacheConfig,
     }),
   );

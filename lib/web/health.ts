@@ -4,6 +4,7 @@
  */
 import { Hono } from "hono";
 import type { Config } from "../config/config.ts";
+import type { HostHealth } from "../upstream/health.ts";
 import type { Quota } from "../upstream/quota.ts";
 import { formatBytes, formatUptime } from "../config/units.ts";
 
@@ -47,6 +48,8 @@ export interface HealthOptions {
   stats(): CacheStats | Promise<CacheStats>;
   /** What registries said of their quotas. */
   quota(): readonly Quota[];
+  /** How the hosts of upstreams fare. */
+  hosts(): readonly HostHealth[];
   readonly cacheConfig: Pick<
     Config["cache"],
     "enabled" | "dir" | "manifestTtlSeconds" | "blobTtlSeconds"
@@ -85,6 +88,7 @@ export function createHealthApp(options: HealthOptions): Hono {
       enabled: cacheConfig.enabled,
       cache: toStatsJson(await options.stats()),
       quota: options.quota().map(toQuotaJson),
+      upstreams: options.hosts().map(toHostJson),
     }));
 
   app.get("/stats/cache", async (context) =>
@@ -122,11 +126,17 @@ function toStatsJson(stats: CacheStats): Record<string, unknown> {
 }
 
 function toQuotaJson({ seenAt, blockedUntil, ...quota }: Quota): Record<string, unknown> {
-  return {
-    ...quota,
-    seenAt: new Date(seenAt).toISOString(),
-    blockedUntil: blockedUntil === null ? null : new Date(blockedUntil).toISOString(),
-  };
+  return { ...quota, seenAt: toTime(seenAt), blockedUntil: toTime(blockedUntil) };
+}
+
+function toHostJson(
+  { lastSuccessAt, lastFailureAt, ...host }: HostHealth,
+): Record<string, unknown> {
+  return { ...host, lastSuccessAt: toTime(lastSuccessAt), lastFailureAt: toTime(lastFailureAt) };
+}
+
+function toTime(at: number | null): string | null {
+  return at === null ? null : new Date(at).toISOString();
 }
 
 function toContentJson({ count, hits, misses }: ContentStats): Record<string, unknown> {

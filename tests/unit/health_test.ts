@@ -27,6 +27,7 @@ function createApp(options: Partial<HealthOptions> = {}): ReturnType<typeof crea
     ready: () => ({ ok: true, reasons: [] }),
     stats: () => STATS,
     quota: () => [],
+    hosts: () => [],
     cacheConfig: {
       enabled: true,
       dir: "./cache",
@@ -74,6 +75,7 @@ Deno.test("/stats answers in go-docker-proxy's shape", async () => {
     enabled: true,
     cache: STATS_JSON,
     quota: [],
+    upstreams: [],
   });
 });
 
@@ -91,6 +93,7 @@ Deno.test("a cleanup that has not been is Go's zero time", async () => {
     enabled: true,
     cache: { ...STATS_JSON, lastCleanup: "0001-01-01T00:00:00Z" },
     quota: [],
+    upstreams: [],
   });
 });
 
