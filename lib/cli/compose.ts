@@ -3,6 +3,7 @@ import { lookup } from "node:dns/promises";
 import { createTokenSource } from "../auth/tokens.ts";
 import type { Cache } from "../cache/open_cache.ts";
 import type { Config } from "../config/config.ts";
+import { ownUrl } from "../config/own_url.ts";
 import { createOutbound, refuseOffline } from "../outbound.ts";
 import { createAccessProofs } from "../pull/access.ts";
 import { createBlobHandler } from "../pull/blob.ts";
@@ -24,6 +25,7 @@ import { createUpstreamClient } from "../upstream/client.ts";
 import { createQuotaGovernor } from "../upstream/quota.ts";
 import { createHealthWatch } from "../upstream/health.ts";
 import { createOrigin } from "../upstream/origin.ts";
+import { createWarmJobs, type WarmJobs } from "../warm/jobs.ts";
 import { createWebApp } from "../web/app.ts";
 import { createRegistryHandler } from "../web/registry.ts";
 import { createServer } from "../web/server.ts";
@@ -39,7 +41,7 @@ export function compose(
   { index: bare, store, room }: Cache,
   lifetime: AbortSignal,
   readiness: Readiness,
-): { handler: ReturnType<typeof createServer>; fills: Fills } {
+): { handler: ReturnType<typeof createServer>; fills: Fills; warm: WarmJobs } {
   const now = Date.now;
   // What pulls learn goes through here, so that no answer from before a push outlives it.
   const { changes, index } = createChanges(bare, now);
@@ -127,6 +129,16 @@ export function compose(
       now,
     }),
   });
+  const warm = createWarmJobs({
+    rules: config.warm,
+    proxy: {
+      base: ownUrl(config.listen),
+      ask: (url, init) => fetch(url, init),
+      authorization: null,
+    },
+    now,
+    lifetime,
+  });
   const web = createWebApp({
     cacheConfig: config.cache,
     router,
@@ -145,5 +157,5 @@ export function compose(
     publicUrl: config.publicUrl,
     trustedProxies: config.trustedProxies,
   });
-  return { handler, fills };
+  return { handler, fills, warm };
 }

@@ -46,6 +46,7 @@ export function describeConfig(config: Config): string {
     debug: log.debug,
     logFormat: log.format,
     logLevel: log.level,
+    ...(config.warm.length === 0 ? {} : { warm: config.warm }),
     upstreams: Object.fromEntries(
       config.upstreams
         // The default upstream that `targetUpstream` makes would otherwise be told twice.

@@ -30,7 +30,7 @@ export async function serve(config: Config, warnings: readonly string[]): Promis
   }
   using cache = opened;
   const readiness = { isDraining: false };
-  const { handler, fills } = compose(config, cache, lifetime.signal, readiness);
+  const { handler, fills, warm } = compose(config, cache, lifetime.signal, readiness);
 
   let server: Deno.HttpServer;
   try {
@@ -54,6 +54,7 @@ export async function serve(config: Config, warnings: readonly string[]): Promis
     await flushLog();
     return 1;
   }
+  warm.begin();
   await signalled();
   readiness.isDraining = true;
   await drain(server, fills, lifetime, config.timeouts.shutdownGraceSeconds);

@@ -70,6 +70,16 @@ export interface TagTtl {
 /** An address range, as its text in CIDR form. */
 export type Cidr = string;
 
+/** Images that are pulled into the cache at certain times. */
+export interface WarmRule {
+  /** Names, in whose tags `*` stands for any characters. */
+  readonly images: readonly string[];
+  /** Such as `linux/amd64`, or all. */
+  readonly platforms: readonly string[] | "all";
+  /** When, as cron writes it, in the time zone of the process. */
+  readonly at: string;
+}
+
 /** The whole configuration. Durations are in seconds, sizes in bytes. */
 export interface Config {
   readonly listen: { readonly host: string; readonly port: number };
@@ -112,6 +122,7 @@ export interface Config {
     /** Whether what is pushed is kept on its way. */
     readonly pushes: boolean;
   };
+  readonly warm: readonly WarmRule[];
   readonly push: {
     /** The largest manifest that is passed on. */
     readonly maxManifestBytes: number;

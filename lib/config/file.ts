@@ -1,11 +1,19 @@
 /**
  * The YAML file as a source of configuration: the environment's keys in `UPPER_SNAKE`,
- * `lower_snake` or `camelCase`, the map `upstreams`, and `redirectRules` as a list or map.
+ * `lower_snake` or `camelCase`, the map `upstreams`, `redirectRules` as a list or map, and the list
+ * `warm`.
  */
 import { parseDocument } from "yaml";
 import { type ConfigFault, suggestName } from "./fault.ts";
-import { addValue, createRawConfig, type RawConfig, readKey, toAlias } from "./raw.ts";
-import { SETTING_KEYS, UPSTREAM_FIELD_NAMES } from "./schema.ts";
+import {
+  addValue,
+  createRawConfig,
+  type RawConfig,
+  type RawValue,
+  readKey,
+  toAlias,
+} from "./raw.ts";
+import { SETTING_KEYS, UPSTREAM_FIELD_NAMES, WARM_FIELD_NAMES } from "./schema.ts";
 
 /** Reads the file's text. What is wrong with it is in `faults`; nothing is thrown. */
 export function readConfigFile(path: string, yaml: string): RawConfig {
@@ -35,6 +43,7 @@ export function readConfigFile(path: string, yaml: string): RawConfig {
   }
   for (const [key, value] of Object.entries(root)) {
     if (key === "upstreams") readUpstreams(config, value);
+    else if (key === "warm") readWarm(config, value);
     else readSetting(config, key, value);
   }
   return config;
@@ -89,6 +98,27 @@ function readFields(
   }
 }
 
+function readWarm(config: RawConfig, entries: unknown): void {
+  if (!Array.isArray(entries) || !entries.every(isMap)) {
+    config.faults.push(fault("warm", "write a list of maps with images, platforms and at"));
+    return;
+  }
+  for (const [i, entry] of entries.entries()) {
+    const fields = new Map<string, RawValue>();
+    config.warm.push(fields);
+    for (const [written, value] of Object.entries(entry)) {
+      const field = toUpperSnake(written);
+      const label = `warm[${i}].${written}`;
+      const text = textOf(value);
+      if (!WARM_FIELD_NAMES.includes(field)) {
+        const suggestion = suggestName(field, WARM_FIELD_NAMES);
+        config.faults.push(unknownKey(label, suggestion && likeWritten(suggestion, written)));
+      } else if (text === undefined) config.faults.push(notText(label));
+      else if (text.trim() !== "") fields.set(field, { text: text.trim(), label });
+    }
+  }
+}
+
 function addText(
   config: RawConfig,
   meaning: Parameters<typeof addValue>[1],
@@ -96,10 +126,20 @@ function addText(
   label: string,
   value: unknown,
 ): void {
+  const text = textOf(value);
+  if (text === undefined) config.faults.push(notText(label));
+  else addValue(config, meaning, key, { text, label });
+}
+
+/** One value, or a list of values as the environment would have it; undefined for all else. */
+function textOf(value: unknown): string | undefined {
+  if (typeof value === "string") return value;
   const isList = Array.isArray(value) && value.every((entry) => typeof entry === "string");
-  const text = isList ? value.join(",") : value;
-  if (typeof text === "string") addValue(config, meaning, key, { text, label });
-  else config.faults.push(fault(label, "write one value or a list of values"));
+  return isList ? value.join(",") : undefined;
+}
+
+function notText(label: string): ConfigFault {
+  return fault(label, "write one value or a list of values");
 }
 
 /** Rules as a list of `host=mode`, a list of `{host, mode}`, or a map from host to mode. */

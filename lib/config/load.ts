@@ -9,7 +9,14 @@ import { readEnvironment } from "./env.ts";
 import { ConfigError, type ConfigFault, showValue } from "./fault.ts";
 import { readConfigFile } from "./file.ts";
 import { createRawConfig, mergeRawConfigs, type RawConfig, type RawValue } from "./raw.ts";
-import { SETTINGS, type Settings, UPSTREAM_FIELDS, type UpstreamFields } from "./schema.ts";
+import {
+  SETTINGS,
+  type Settings,
+  UPSTREAM_FIELDS,
+  type UpstreamFields,
+  WARM_FIELDS,
+  type WarmFields,
+} from "./schema.ts";
 import { buildUpstreams, labelOf, type Target } from "./upstreams.ts";
 
 export { ConfigError, type ConfigFault } from "./fault.ts";
@@ -49,6 +56,7 @@ export function loadConfig(
     faults,
     warnings,
   });
+  const warm = raw.warm.map((values, i) => readWarmRule(values, `warm[${i}]`, faults));
   if (faults.length > 0) throw new ConfigError(faults);
   if (settings.DNS_SERVERS !== undefined) {
     warnings.push(
@@ -56,7 +64,7 @@ export function loadConfig(
         "set the name servers there, for example with `docker run --dns`",
     );
   }
-  return { config: deepFreeze(composeConfig(settings, upstreams, targeted)), warnings };
+  return { config: deepFreeze(composeConfig(settings, warm, upstreams, targeted)), warnings };
 }
 
 function readFile(path: string | undefined, readTextFile: (path: string) => string): RawConfig {
@@ -91,6 +99,18 @@ function parseValues<T>(
   return schema.parse(Object.fromEntries(texts));
 }
 
+function readWarmRule(
+  values: ReadonlyMap<string, RawValue>,
+  label: string,
+  faults: ConfigFault[],
+): WarmFields {
+  if (!values.has("IMAGES")) {
+    const advice = "name what is to be pulled, such as nginx:latest";
+    faults.push({ key: `${label}.images`, received: null, advice });
+  }
+  return parseValues(WARM_FIELDS, values, (field) => `${label}.${field.toLowerCase()}`, faults);
+}
+
 function readTarget(raw: RawConfig, settings: Settings, faults: ConfigFault[]): Target | null {
   const [first, second] = (["UPSTREAM_REGISTRY_HOST", "TARGET_UPSTREAM"] as const)
     .flatMap((key): Target[] => {
@@ -114,6 +134,7 @@ function defaultRedirect(settings: Settings): RedirectMode {
 
 function composeConfig(
   settings: Settings,
+  warm: readonly WarmFields[],
   upstreams: readonly Upstream[],
   targeted: Upstream | null,
 ): Config {
@@ -149,6 +170,11 @@ function composeConfig(
       verifyReads: settings.VERIFY_READS,
       pushes: settings.CACHE_PUSHES,
     },
+    warm: warm.map(({ IMAGES: images, PLATFORMS: platforms, AT: at }) => ({
+      images,
+      platforms: platforms.includes("all") ? "all" : platforms,
+      at,
+    })),
     push: {
       maxManifestBytes: settings.MAX_MANIFEST_SIZE,
       secretKey: settings.SECRET_KEY ?? null,

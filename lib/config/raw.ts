@@ -17,6 +17,8 @@ export interface RawConfig {
   readonly settings: Map<string, RawValue>;
   /** By alias, then by field name such as `URL`. */
   readonly upstreams: Map<string, Map<string, RawValue>>;
+  /** The entries of the list `warm`, each by field name such as `IMAGES`. */
+  readonly warm: Map<string, RawValue>[];
   readonly faults: ConfigFault[];
 }
 
@@ -29,7 +31,7 @@ export type KeyMeaning =
 
 /** Returns an empty configuration. */
 export function createRawConfig(): RawConfig {
-  return { settings: new Map(), upstreams: new Map(), faults: [] };
+  return { settings: new Map(), upstreams: new Map(), warm: [], faults: [] };
 }
 
 /** Tells what a key in upper case stands for. */
@@ -90,6 +92,7 @@ export function fieldsOf(config: RawConfig, alias: string): Map<string, RawValue
 export function mergeRawConfigs(loser: RawConfig, winner: RawConfig): RawConfig {
   const merged = createRawConfig();
   merged.faults.push(...loser.faults, ...winner.faults);
+  merged.warm.push(...loser.warm, ...winner.warm);
   for (const config of [loser, winner]) {
     for (const [key, value] of config.settings) merged.settings.set(key, value);
   }

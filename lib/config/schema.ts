@@ -9,10 +9,13 @@ import {
   faultOfBaseUrl,
   parseBoolean,
   parseCidrText,
+  parseCron,
   parseHostName,
   parseHostPattern,
+  parseImagePattern,
   parseListenAddress,
   parseListenHost,
+  parsePlatform,
   parsePort,
   parseRedirectRule,
   parseRegistryName,
@@ -217,11 +220,32 @@ export const UPSTREAM_FIELDS = z.object({
   LIBRARY: boolean.optional(),
 });
 
+/** The fields of an entry of `warm`. */
+export const WARM_FIELDS = z.object({
+  IMAGES: list(
+    parseImagePattern,
+    "write images such as nginx or ghcr.io/org/app:1.*, separated by commas",
+  ).default([]),
+  PLATFORMS: list(
+    parsePlatform,
+    "write platforms such as linux/amd64, separated by commas, or all",
+  ).default(["linux/amd64"]),
+  AT: text(
+    parseCron,
+    'write a time as cron does, such as "0 3 * * *" for three in the morning, or @daily',
+  ).default("@daily"),
+});
+
 /** The values of the keys that are the same for every upstream. */
 export type Settings = z.infer<typeof SETTINGS>;
 /** The values of one upstream's fields. */
 export type UpstreamFields = z.infer<typeof UPSTREAM_FIELDS>;
 
+/** The values of an entry of `warm`. */
+export type WarmFields = z.infer<typeof WARM_FIELDS>;
+
+/** Names of an entry's fields. */
+export const WARM_FIELD_NAMES: readonly string[] = Object.keys(WARM_FIELDS.shape);
 /** Names of the keys, for recognition and suggestions. `CONFIG_FILE` is the environment's alone. */
 export const SETTING_KEYS: ReadonlySet<string> = new Set(Object.keys(SETTINGS.shape));
 /** Names of an upstream's fields; a longer name stands before one that it ends with. */

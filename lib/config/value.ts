@@ -2,7 +2,9 @@
  * Parsers of single values. Each returns undefined where the text is not of its kind; the advice
  * that a person then reads stands beside the key in the schema.
  */
+import { Cron } from "croner";
 import { parseCidr } from "../address.ts";
+import { splitImageName } from "../image_name.ts";
 import type { RedirectRule, TagTtl } from "./config.ts";
 import { parseDuration } from "./units.ts";
 
@@ -117,4 +119,26 @@ export function toBaseUrl(text: string): URL {
   const url = new URL(text);
   url.pathname = url.pathname.replace(/\/+$/, "");
   return url;
+}
+
+/** Returns an image's name, in whose tag `*` may stand for any characters. */
+export function parseImagePattern(text: string): string | undefined {
+  const split = splitImageName(text);
+  const isTag = split?.tag === null || /^[\w*][\w.*-]*$/.test(split?.tag ?? "");
+  return split !== undefined && isTag ? text : undefined;
+}
+
+/** Returns `linux/arm64` or `linux/arm/v7`, or `all`. */
+export function parsePlatform(text: string): string | undefined {
+  return /^(all|[a-z0-9]+\/[a-z0-9]+(\/[a-z0-9.]+)?)$/.test(text) ? text : undefined;
+}
+
+/** Returns a time as cron writes it, where it ever comes. */
+export function parseCron(text: string): string | undefined {
+  try {
+    return new Cron(text, { paused: true }).nextRun() === null ? undefined : text;
+  } catch (error) {
+    if (error instanceof Error) return undefined;
+    throw error;
+  }
 }

@@ -54,6 +54,7 @@ Deno.test("without configuration the documented defaults hold", () => {
     trustedProxies: [],
     redirect: { rules: [], blockedHosts: ["cloudflare.docker.com", "docker.com", "docker.io"] },
     privateTargets: [],
+    warm: [],
     cache: {
       enabled: true,
       dir: "./cache",
@@ -615,4 +616,38 @@ Deno.test("a secret key is long, and never shown", () => {
   assertStringIncludes(message, "openssl rand");
   assertFalse(message.includes("hunter2"));
   assertStringIncludes(faultsOf({ MAX_MANIFEST_SIZE: "1MiB" }).message, "4MiB");
+});
+
+Deno.test("warm-ups have images, platforms and a time as cron writes it", () => {
+  const { warm } = fromFile(`
+warm:
+  - images: [nginx, "ghcr.io/org/app:1.*"]
+    platforms: linux/amd64, linux/arm/v7
+    at: "30 3 * * 1-5"
+  - images: alpine@sha256:${"a".repeat(64)}
+    platforms: all
+  - IMAGES: busybox
+`);
+  assertEquals(warm, [
+    {
+      images: ["nginx", "ghcr.io/org/app:1.*"],
+      platforms: ["linux/amd64", "linux/arm/v7"],
+      at: "30 3 * * 1-5",
+    },
+    { images: [`alpine@sha256:${"a".repeat(64)}`], platforms: "all", at: "@daily" },
+    { images: ["busybox"], platforms: ["linux/amd64"], at: "@daily" },
+  ]);
+});
+
+Deno.test("a fault in a warm-up names its entry and its field", () => {
+  const cases: [string, string][] = [
+    ["warm: nginx", "warm: write a list of maps"],
+    ["warm:\n  - at: '@daily'", "warm[0].images: name what is to be pulled"],
+    ["warm:\n  - images: [a]\n  - images: Not/Good", "warm[1].images"],
+    ["warm:\n  - images: [a]\n    at: 61 * * * *", "warm[0].at"],
+    ["warm:\n  - images: [a]\n    at: 0 0 30 2 *", "warm[0].at"],
+    ["warm:\n  - images: [a]\n    platforms: amd64", "warm[0].platforms"],
+    ["warm:\n  - image: [a]", "warm[0].image: there is no such key; did you mean images?"],
+  ];
+  for (const [yaml, expected] of cases) assertStringIncludes(fileFaults(yaml).message, expected);
 });
