@@ -24,10 +24,21 @@ export interface OutboundRequest {
    * when all is received and stored. Default: `UPSTREAM_HEADERS_TIMEOUT`.
    */
   readonly patience?: "caller";
+  /** Where a blob's bytes are moved: such a request may wait while others of its kind go on. */
+  readonly transfer?: Transfer;
   /** Ends the request and its body. */
   readonly signal: AbortSignal;
   /** What messages call the other side, such as `docker.io`. */
   readonly peer: string;
+}
+
+/** A request whose body, or that of its answer, is long. */
+export interface Transfer {
+  /**
+   * Settles when the answer's body is done with, for those who hand it on untouched, which is the
+   * fastest way. Default: its end is seen by watching it.
+   */
+  readonly done?: Promise<unknown>;
 }
 
 /**

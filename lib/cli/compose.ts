@@ -23,6 +23,7 @@ import { createRouter } from "../routing/router.ts";
 import { createTargetGuard } from "../target_guard.ts";
 import { createUpstreamClient } from "../upstream/client.ts";
 import { createQuotaGovernor } from "../upstream/quota.ts";
+import { createConnectionLimit } from "../upstream/connections.ts";
 import { createHealthWatch } from "../upstream/health.ts";
 import { createOrigin } from "../upstream/origin.ts";
 import { createWarmJobs, type WarmJobs } from "../warm/jobs.ts";
@@ -54,7 +55,13 @@ export function compose(
     now,
     lifetime,
   });
-  const outbound = offline ? refuseOffline : health.outbound;
+  const connections = createConnectionLimit({
+    outbound: health.outbound,
+    max: new Map(
+      config.upstreams.map(({ registry, maxConnections }) => [registry, maxConnections]),
+    ),
+  });
+  const outbound = offline ? refuseOffline : connections.outbound;
   const hasHttpProxy = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"]
     .some((name) => Deno.env.has(name));
   const guard = createTargetGuard({
@@ -147,6 +154,7 @@ export function compose(
     fills,
     quota: quota.snapshot,
     hosts: health.snapshot,
+    connections: connections.snapshot,
     lastEvictionAt: () => room?.lastEvictionAt ?? null,
     isDraining: () => readiness.isDraining,
     startedAt: new Date(),

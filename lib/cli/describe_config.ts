@@ -68,6 +68,7 @@ function describeUpstream(upstream: Upstream): Record<string, unknown> {
     redirect: upstream.redirect,
     push: upstream.push,
     library: upstream.hasLibrary,
+    maxConnections: upstream.maxConnections,
   };
 }
 

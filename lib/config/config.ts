@@ -58,6 +58,8 @@ export interface Upstream {
   readonly realms: readonly string[];
   readonly redirect: RedirectMode;
   readonly push: PushRight;
+  /** Connections at once, those to its realm and its storage included. */
+  readonly maxConnections: number;
 }
 
 /** How long tags stay fresh. */

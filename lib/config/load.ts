@@ -52,6 +52,7 @@ export function loadConfig(
     target: readTarget(raw, settings, faults),
     redirect: defaultRedirect(settings),
     push: settings.PUSH,
+    maxConnections: settings.UPSTREAM_MAX_CONNECTIONS,
     readTextFile,
     faults,
     warnings,

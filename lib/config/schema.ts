@@ -118,6 +118,12 @@ const redirectMode = choice<RedirectMode>("stream", "pass", "auto");
 const KINDS_OF_TARGET = "write addresses in CIDR form such as 10.0.0.0/8, or hosts such as " +
   "minio.lan or *.storage.lan, separated by commas";
 
+/** One alone could not ask anything while a blob is on its way. */
+const connections = text(
+  (value) => /^([2-9]|[1-9]\d{1,3})$/.test(value) ? Number(value) : undefined,
+  "write a number from 2 to 9999",
+);
+
 /** The keys that are the same for every upstream. */
 export const SETTINGS = z.object({
   PORT: text(parsePort, "write a port from 1 to 65535").default(8080),
@@ -184,6 +190,7 @@ export const SETTINGS = z.object({
     "write at least 32 characters, such as what `openssl rand -base64 32` prints",
   ).optional(),
   UPSTREAM_HEADERS_TIMEOUT: timeout.default(30),
+  UPSTREAM_MAX_CONNECTIONS: connections.default(64),
   UPSTREAM_IDLE_TIMEOUT: timeout.default(60),
   FILL_ABANDON_AFTER: grace.optional(),
   SHUTDOWN_GRACE: grace.default(30),
@@ -218,6 +225,7 @@ export const UPSTREAM_FIELDS = z.object({
   REDIRECT: redirectMode.optional(),
   PUSH: choice<PushRight>("allow", "deny", "account").optional(),
   LIBRARY: boolean.optional(),
+  MAX_CONNECTIONS: connections.optional(),
 });
 
 /** The fields of an entry of `warm`. */

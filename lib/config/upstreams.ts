@@ -17,6 +17,7 @@ export interface UpstreamSources {
   /** The default upstream that was named, or null where none was. */
   readonly target: Target | null;
   readonly redirect: RedirectMode;
+  readonly maxConnections: number;
   /** What PUSH says, where it is set. */
   readonly push: "allow" | "deny" | undefined;
   readonly readTextFile: (path: string) => string;
@@ -65,6 +66,7 @@ export function buildUpstreams(
       realms: draft.fields.REALMS ?? draft.builtin?.realms ?? [],
       redirect: draft.fields.REDIRECT ?? sources.redirect,
       push: readPush(draft, auth, sources),
+      maxConnections: draft.fields.MAX_CONNECTIONS ?? sources.maxConnections,
     };
   });
   return {

@@ -141,6 +141,7 @@ export function createBlobHandler(deps: BlobDeps): BlobHandler {
       path: `blobs/${digest}`,
       headers: copyHeaders(request.headers, ["range", "if-range"]),
       credential: request.credential,
+      transfer: { done: request.finished },
       signal: request.signal,
     });
     if (answer.kind === "pass") return passResponse(request, answer);

@@ -108,7 +108,10 @@ export class FillTask {
   async run(first: Transfer): Promise<void> {
     const { digest, signal, target } = this.#options;
     try {
-      await this.#rehash();
+      await this.#rehash().catch((error) => {
+        first.body.cancel(error).catch(() => undefined);
+        throw error;
+      });
       await this.#moveAll(first);
       await this.spool.commit(digest);
     } catch (error) {

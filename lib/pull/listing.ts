@@ -56,7 +56,7 @@ export function createListingHandler(origin: Origin): ListingHandler {
       );
     }
     if (!response.ok) throw await upstreamError(response, target.upstream, "repository");
-    return listResponse(request, response, `${target.clientName}/${path}`, target.addressing);
+    return await listResponse(request, response, `${target.clientName}/${path}`, target.addressing);
   };
 }
 
@@ -72,7 +72,7 @@ export function createCatalogHandler(client: UpstreamClient): CatalogHandler {
       signal: request.signal,
     });
     if (!response.ok) throw await upstreamError(response, upstream, "repository");
-    return listResponse(request, response, "_catalog", addressing);
+    return await listResponse(request, response, "_catalog", addressing);
   };
 }
 
@@ -80,13 +80,15 @@ function isPage(response: Response): boolean {
   return response.headers.get("content-type")?.startsWith("text/html") ?? false;
 }
 
-function listResponse(
+async function listResponse(
   request: PullRequest,
   response: Response,
   path: string,
   addressing: Addressing,
-): Response {
+): Promise<Response> {
   request.note({ cache: "BYPASS" });
+  // A redirected HEAD has become a GET.
+  if (request.method === "HEAD") await response.body?.cancel();
   const headers = copyHeaders(response.headers, LIST_HEADERS);
   headers.set("x-cache", "BYPASS");
   const link = response.headers.get("link");

@@ -55,6 +55,7 @@ export async function beginTransfer(
       method: "GET",
       path: `blobs/${digest}`,
       credential: request.credential,
+      transfer: {},
       signal: request.signal,
       ...(isRanged(request) ? { headers: { range: `bytes=${offset}-` } } : {}),
     });

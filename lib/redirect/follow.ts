@@ -5,7 +5,7 @@
  */
 import type { Upstream } from "../config/config.ts";
 import { RegistryError } from "../errors.ts";
-import type { Outbound } from "../outbound.ts";
+import type { Outbound, OutboundRequest } from "../outbound.ts";
 import type { TargetGuard } from "../target_guard.ts";
 import { isRedirect } from "./decide.ts";
 
@@ -21,6 +21,8 @@ export interface FollowRequest {
   readonly from: URL;
   /** Sent on every hop: Range, If-Range, and Accept for manifests; nothing else passes. */
   readonly headers: Headers;
+  /** Where a blob's bytes are wanted. */
+  readonly transfer?: OutboundRequest["transfer"];
   readonly signal: AbortSignal;
   /** Asks the upstream itself, with its authentication, for hops that stay on its origin. */
   readonly askUpstream: (url: URL) => Promise<Response>;
@@ -56,6 +58,7 @@ export function createFollower(outbound: Outbound, guard: TargetGuard): Follow {
           headers,
           signal: request.signal,
           peer: request.upstream.registry,
+          ...(request.transfer === undefined ? {} : { transfer: request.transfer }),
         });
       request.onHop?.(next, response.status);
       from = next;

@@ -3,6 +3,7 @@
  * the upstream's challenge, and once more where a 401 teaches better. Redirects are the caller's.
  */
 import type { Upstream } from "../config/config.ts";
+import { readBounded } from "../http_body.ts";
 import type { Repository } from "../reference.ts";
 import type { Outbound, OutboundRequest } from "../outbound.ts";
 import { type Challenge, parseChallenges } from "../auth/challenge.ts";
@@ -31,6 +32,7 @@ export interface UpstreamRequest {
   /** The length of a stream that is not the incoming request's own. */
   readonly bodyLength?: number;
   readonly patience?: OutboundRequest["patience"];
+  readonly transfer?: OutboundRequest["transfer"];
   readonly signal: AbortSignal;
 }
 
@@ -76,6 +78,9 @@ export function upstreamUrl(upstream: Upstream, path: string): URL {
   return new URL(base + path);
 }
 
+/** What is read of a 401: registries say little there. */
+const MAX_REFUSAL_BYTES = 64 * 1024;
+
 /** Makes the client. */
 export function createUpstreamClient(
   options: { outbound: Outbound; tokens: TokenSource; quota: QuotaGovernor; now: () => number },
@@ -99,8 +104,11 @@ export function createUpstreamClient(
       known = await learnChallenge(request.upstream, request.signal);
     }
     const sent = await authorization(request, credential, known);
-    const first = await sendOnce(request, sent);
-    if (first.status !== 401) return first;
+    const answer = await sendOnce(request, sent);
+    if (answer.status !== 401) return answer;
+    // Read to its end: nothing may be held while a token is waited for.
+    const refusal = await readBounded(answer, MAX_REFUSAL_BYTES);
+    const first = new Response(refusal ?? null, answer);
 
     const learned = noteChallenge(request.upstream, first);
     if (!teachesMore(known, learned, sent)) return first;
@@ -109,7 +117,6 @@ export function createUpstreamClient(
     }
     const retry = isOnce ? null : await authorization(request, credential, learned);
     if (retry === null) return first;
-    await first.body?.cancel();
     return await sendOnce(request, retry);
   }
 
@@ -125,6 +132,7 @@ export function createUpstreamClient(
       ...(request.body === undefined ? {} : { body: request.body }),
       ...(request.bodyLength === undefined ? {} : { bodyLength: request.bodyLength }),
       ...(request.patience === undefined ? {} : { patience: request.patience }),
+      ...(request.transfer === undefined ? {} : { transfer: request.transfer }),
     });
   }
 

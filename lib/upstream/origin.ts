@@ -6,6 +6,7 @@ import { getLogger } from "@logtape/logtape";
 import type { Credential } from "../auth/credential.ts";
 import type { RedirectRule } from "../config/config.ts";
 import { RegistryError } from "../errors.ts";
+import type { OutboundRequest } from "../outbound.ts";
 import { redactUrl } from "../log.ts";
 import { decideRedirect, isRedirect } from "../redirect/decide.ts";
 import { type Follow, locationOf } from "../redirect/follow.ts";
@@ -22,6 +23,8 @@ export interface OriginRequest {
   readonly path: string;
   readonly headers?: HeadersInit;
   readonly credential: Credential;
+  /** Where a blob's bytes are wanted. */
+  readonly transfer?: OutboundRequest["transfer"];
   readonly signal: AbortSignal;
 }
 
@@ -100,6 +103,7 @@ export function createOrigin(
       credential: request.credential,
       signal: request.signal,
       ...(request.headers === undefined ? {} : { headers: request.headers }),
+      ...(request.transfer === undefined ? {} : { transfer: request.transfer }),
     });
   }
 
@@ -112,6 +116,7 @@ export function createOrigin(
       from,
       headers: new Headers(request.headers),
       signal: request.signal,
+      ...(request.transfer === undefined ? {} : { transfer: request.transfer }),
       askUpstream: (url) => send(request, "GET", url),
       onHop: (url, status) => {
         last = url;

@@ -6,6 +6,7 @@ import type { Config } from "../config/config.ts";
 import { describeCause } from "../log.ts";
 import type { Fills } from "../pull/fills.ts";
 import type { Router } from "../routing/router.ts";
+import type { ConnectionCount } from "../upstream/connections.ts";
 import type { HostHealth } from "../upstream/health.ts";
 import type { Quota } from "../upstream/quota.ts";
 import { VERSION } from "../version.ts";
@@ -21,6 +22,7 @@ export interface WebOptions {
   readonly fills: Fills;
   readonly quota: () => readonly Quota[];
   readonly hosts: () => readonly HostHealth[];
+  readonly connections: () => readonly ConnectionCount[];
   readonly lastEvictionAt: () => Date | null;
   /** Whether the process is about to end and should be sent no more requests. */
   readonly isDraining: () => boolean;
@@ -46,6 +48,7 @@ export function createWebApp(options: WebOptions): WebHandler {
       stats: () => cacheStats(options),
       quota: options.quota,
       hosts: options.hosts,
+      connections: options.connections,
       cacheConfig: options.cacheConfig,
     }),
   );

@@ -4,6 +4,7 @@
  */
 import { Hono } from "hono";
 import type { Config } from "../config/config.ts";
+import type { ConnectionCount } from "../upstream/connections.ts";
 import type { HostHealth } from "../upstream/health.ts";
 import type { Quota } from "../upstream/quota.ts";
 import { formatBytes, formatUptime } from "../config/units.ts";
@@ -50,6 +51,8 @@ export interface HealthOptions {
   quota(): readonly Quota[];
   /** How the hosts of upstreams fare. */
   hosts(): readonly HostHealth[];
+  /** How many connections upstreams have. */
+  connections(): readonly ConnectionCount[];
   readonly cacheConfig: Pick<
     Config["cache"],
     "enabled" | "dir" | "manifestTtlSeconds" | "blobTtlSeconds"
@@ -89,6 +92,7 @@ export function createHealthApp(options: HealthOptions): Hono {
       cache: toStatsJson(await options.stats()),
       quota: options.quota().map(toQuotaJson),
       upstreams: options.hosts().map(toHostJson),
+      connections: options.connections().filter(({ active, waiting }) => active + waiting > 0),
     }));
 
   app.get("/stats/cache", async (context) =>

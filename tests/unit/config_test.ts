@@ -172,6 +172,11 @@ Deno.test("every good value of every common key is read", () => {
     [{ OFFLINE: "true" }, (c) => c.cache.offline, true],
     [{ UPSTREAM_HEADERS_TIMEOUT: "1m" }, (c) => c.timeouts.upstreamHeadersSeconds, 60],
     [{ UPSTREAM_IDLE_TIMEOUT: "90s" }, (c) => c.timeouts.upstreamIdleSeconds, 90],
+    [
+      { UPSTREAM_MAX_CONNECTIONS: "9", UPSTREAM_GHCR_MAX_CONNECTIONS: "2" },
+      (c) => ["docker", "ghcr"].map((alias) => upstreamOf(c, alias).maxConnections),
+      [9, 2],
+    ],
     [{ SHUTDOWN_GRACE: "0" }, (c) => c.timeouts.shutdownGraceSeconds, 0],
     [{ DEBUG: "TRUE" }, (c) => c.log.debug, true],
     [{ LOG_FORMAT: "JSON" }, (c) => c.log.format, "json"],
@@ -223,6 +228,8 @@ Deno.test("every bad value is refused with the key, the value and what would be 
     ["OFFLINE", "2", "write true or false"],
     ["UPSTREAM_HEADERS_TIMEOUT", "0", "between 1s and 7d"],
     ["UPSTREAM_IDLE_TIMEOUT", "1y", "between 1s and 7d"],
+    ["UPSTREAM_MAX_CONNECTIONS", "1", "write a number from 2 to 9999"],
+    ["UPSTREAM_GHCR_MAX_CONNECTIONS", "many", "write a number from 2 to 9999"],
     ["SHUTDOWN_GRACE", "1y", "at most 7d"],
     ["DEBUG", "verbose", "write true or false"],
     ["LOG_FORMAT", "xml", "write auto, json or text"],
@@ -290,6 +297,7 @@ Deno.test("a mistyped key of ours is a fault; other variables are nobody's busin
     ["LOG_LEVLE", "LOG_LEVEL"],
     ["UPSTREAM_GHCR_USRNAME", "UPSTREAM_GHCR_USERNAME"],
     ["UPSTREAM_GHCR_PASSWORDFILE", "UPSTREAM_GHCR_PASSWORD_FILE"],
+    ["UPSTREAM_MAX_CONECTIONS", "UPSTREAM_MAX_CONNECTIONS"],
     ["UPSTREAM_IDLE_TIMEOT", "UPSTREAM_IDLE_TIMEOUT"],
   ];
   for (const [written, meant] of cases) {

@@ -28,6 +28,7 @@ function createApp(options: Partial<HealthOptions> = {}): ReturnType<typeof crea
     stats: () => STATS,
     quota: () => [],
     hosts: () => [],
+    connections: () => [],
     cacheConfig: {
       enabled: true,
       dir: "./cache",
@@ -76,6 +77,7 @@ Deno.test("/stats answers in go-docker-proxy's shape", async () => {
     cache: STATS_JSON,
     quota: [],
     upstreams: [],
+    connections: [],
   });
 });
 
@@ -94,6 +96,7 @@ Deno.test("a cleanup that has not been is Go's zero time", async () => {
     cache: { ...STATS_JSON, lastCleanup: "0001-01-01T00:00:00Z" },
     quota: [],
     upstreams: [],
+    connections: [],
   });
 });
 

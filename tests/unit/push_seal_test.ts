@@ -13,6 +13,7 @@ function targetOf(alias: string, name: string, url = "https://ghcr.io"): Target 
   const upstream: Upstream = {
     ...{ alias, registry: "ghcr.io", names: ["ghcr.io"], url: new URL(url), hasLibrary: false },
     ...{ auth: { kind: "relay" }, realms: [], redirect: "stream", push: "allow" },
+    maxConnections: 64,
   };
   return { upstream, addressing: { kind: "default" }, repository, clientName: name };
 }

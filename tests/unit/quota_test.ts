@@ -20,6 +20,7 @@ function upstreamOf(auth: UpstreamAuth = { kind: "relay" }): Upstream {
     realms: [],
     redirect: "stream",
     push: "allow",
+    maxConnections: 64,
   };
 }
 

@@ -10,6 +10,7 @@ function upstream(alias: string, url: string, names: string[], hasLibrary = fals
   return {
     ...{ alias, registry, names, hasLibrary, url: new URL(url) },
     ...{ auth: { kind: "relay" }, realms: [], redirect: "stream", push: "allow" },
+    maxConnections: 64,
   };
 }
 
