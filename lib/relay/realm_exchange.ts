@@ -36,9 +36,11 @@ export type RealmAnswer =
   }
   /** The upstream wants no token. */
   | { readonly kind: "open" }
-  | { readonly kind: "refused"; readonly error: RegistryError };
+  | { readonly kind: "refused"; readonly error: RegistryError }
+  /** The upstream or its realm is down: nothing is known of the credential. */
+  | { readonly kind: "unreachable"; readonly error: RegistryError };
 
-/** Exchanges credentials. @throws {RegistryError} where the realm cannot be asked. */
+/** Exchanges credentials. @throws {RegistryError} where the realm may not be asked or is none. */
 export type RealmExchange = (question: RealmQuestion) => Promise<RealmAnswer>;
 
 const MAX_TOKEN_BODY_BYTES = 1 << 20;
@@ -52,15 +54,26 @@ export function createRealmExchange(
   return async function exchange(question) {
     const { upstream, signal } = question;
     let known = options.client.challengeOf(upstream);
-    if (known.kind === "unknown") known = await options.client.learnChallenge(upstream, signal);
+    if (known.kind === "unknown") {
+      const learned = await reach(() => options.client.learnChallenge(upstream, signal));
+      if (learned.kind === "unreachable") return learned;
+      known = learned.value;
+    }
     if (known.kind !== "bearer") return { kind: "open" };
 
-    const realm = await checkedRealm(known.challenge, upstream, options.guard);
-    const response = question.grant.kind === "basic"
-      ? await get(question, realm, known.challenge, question.grant.value)
-      : await post(question, realm, known.challenge, question.grant);
+    const { challenge } = known;
+    const { grant } = question;
+    const realm = await checkedRealm(challenge, upstream, options.guard);
+    const reached = await reach(() =>
+      grant.kind === "basic"
+        ? get(question, realm, challenge, grant.value)
+        : post(question, realm, challenge, grant)
+    );
+    if (reached.kind === "unreachable") return reached;
+    const response = reached.value;
     if (response.status !== 200) {
-      return { kind: "refused", error: await upstreamError(response, upstream, "repository") };
+      const kind = response.status >= 500 ? "unreachable" : "refused";
+      return { kind, error: await upstreamError(response, upstream, "repository") };
     }
     const body = await readBounded(response, MAX_TOKEN_BODY_BYTES);
     const answer = body === undefined ? undefined : parseTokenBody(new TextDecoder().decode(body));
@@ -71,6 +84,18 @@ export function createRealmExchange(
       { status: 502 },
     );
   };
+
+  /** What was asked for, or the failure to reach it as a value. */
+  async function reach<T>(
+    ask: () => Promise<T>,
+  ): Promise<{ kind: "reached"; value: T } | RealmAnswer & { kind: "unreachable" }> {
+    try {
+      return { kind: "reached", value: await ask() };
+    } catch (error) {
+      if (!(error instanceof RegistryError) || error.status < 500) throw error;
+      return { kind: "unreachable", error };
+    }
+  }
 
   function get(
     question: RealmQuestion,

@@ -2,6 +2,7 @@
  * `/v2/auth`: the token realm that clients see. A caller's credential goes on to the realms of the
  * upstreams that its scopes name, and to no other; what comes back is bound to those upstreams. A
  * caller without one gets a token that stands for nobody: the proxy asks for anonymous tokens itself.
+ * So does, for a pull, a caller whose credential cannot be checked because the realm is down.
  * Source: distribution "Token Authentication Specification" and "OAuth2 Token Authentication".
  */
 import { getLogger } from "@logtape/logtape";
@@ -62,6 +63,11 @@ export function createTokenEndpoint(
         signal,
       });
       if (answer.kind === "open") continue;
+      if (answer.kind === "unreachable") {
+        if (scopes.length === 0 || !scopes.every(isPull)) throw answer.error;
+        noteUnchecked(upstream, answer.error);
+        continue;
+      }
       if (answer.kind === "refused") {
         // One login on this host serves many registries; a public image of another one needs none.
         // A refused POST is told: clients try it first and fall back to GET on any refusal.
@@ -79,6 +85,23 @@ export function createTokenEndpoint(
       { refreshTokens, isForPush },
     );
   };
+}
+
+/**
+ * A credential that cannot be checked gives no right and is not called right: a login fails, and so
+ * does a push. A pull goes on as if nobody had logged in, for what anybody may read is served from
+ * the cache, and with an error here the engine would not even ask for it.
+ */
+function noteUnchecked(upstream: Upstream, error: RegistryError): void {
+  log.warn("a login cannot be checked, its pull goes on as anybody's: {cause}", {
+    upstream: upstream.registry,
+    cause: error.message,
+  });
+}
+
+function isPull(text: string): boolean {
+  const scope = parseScope(text);
+  return scope?.type === "repository" && scope.actions.every((action) => action === "pull");
 }
 
 /** Whether a realm refused the credential, rather than failed or asked for patience. */

@@ -145,7 +145,7 @@ async function withRealm(
 
 Deno.test("a token realm that is down or confused is named, by a pull and by a login", async () => {
   const login = { headers: { authorization: basic(ALICE) } };
-  const path = "/v2/auth?scope=repository:team/app:pull";
+  const path = "/v2/auth?service=s";
   const port = freePort();
   await withRealm(`http://127.0.0.1:${port}/token`, async (product) => {
     for (
