@@ -12,6 +12,7 @@ import { createCatalogHandler, createListingHandler } from "../pull/listing.ts";
 import { createManifestHandler } from "../pull/manifest.ts";
 import { createManifestCache } from "../pull/manifest_cache.ts";
 import { createManifestSource } from "../pull/manifest_source.ts";
+import { createPrefetch } from "../pull/prefetch.ts";
 import { createChanges } from "../push/changes.ts";
 import { createPush } from "../push/create.ts";
 import { withBlobPresence, withManifestPresence } from "../push/presence.ts";
@@ -99,7 +100,10 @@ export function compose(
   const router = createRouter(config);
   const exchange = createRealmExchange({ client, outbound, guard });
   const cache = createManifestCache({ index, store, now });
-  const source = createManifestSource({ origin, proofs, lifetime });
+  const { negativeTtlSeconds } = config.cache;
+  const source = createManifestSource({ origin, proofs, negativeTtlSeconds, now, lifetime });
+  const maxFills = offline ? 0 : config.cache.prefetchFills;
+  const prefetch = createPrefetch({ fills, store, maxFills, now, lifetime });
   const registry = createRegistryHandler({
     router,
     client,
@@ -111,7 +115,9 @@ export function compose(
         cache,
         source,
         proofs,
-        ttlSeconds: config.cache.manifestTtlSeconds,
+        prefetch,
+        freshness: config.cache,
+        ttlFactor: quota.ttlFactor,
         offline,
         now,
       }),
@@ -130,7 +136,12 @@ export function compose(
       client,
       outbound,
       guard,
-      changes,
+      changes: {
+        note(place, change) {
+          changes.note(place, change);
+          source.forget(place);
+        },
+      },
       // What is kept is sent by a client that knows no HTTP proxy.
       kept: config.cache.pushes && !hasHttpProxy ? { store, index, manifests: cache } : undefined,
       now,

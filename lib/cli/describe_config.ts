@@ -25,7 +25,7 @@ export function describeConfig(config: Config): string {
     cacheMinFree: formatSize(cache.minFreeBytes),
     cacheManifestTtl: formatDuration(cache.manifestTtlSeconds),
     cacheBlobTtl: formatDuration(cache.blobTtlSeconds),
-    tagTtl: cache.tagTtl.map(({ pattern, seconds }) => `${pattern}=${formatDuration(seconds)}`),
+    tagTtl: describeTagTtl(cache.tagTtl),
     staleWhileRevalidate: formatDuration(cache.staleWhileRevalidateSeconds),
     staleIfError: formatDuration(cache.staleIfErrorSeconds),
     negativeTtl: formatDuration(cache.negativeTtlSeconds),
@@ -66,6 +66,7 @@ function describeUpstream(upstream: Upstream): Record<string, unknown> {
     ...(auth.kind === "account" ? describeAccounts(auth) : {}),
     realms,
     redirect: upstream.redirect,
+    ...(upstream.tagTtl.length === 0 ? {} : { tagTtl: describeTagTtl(upstream.tagTtl) }),
     push: upstream.push,
     library: upstream.hasLibrary,
     maxConnections: upstream.maxConnections,
@@ -78,6 +79,10 @@ function describeAccounts(
   const masked = { username, password: "***" };
   const accounts = others.map((account) => ({ username: account.username, password: "***" }));
   return accounts.length === 0 ? masked : { accounts: [masked, ...accounts] };
+}
+
+function describeTagTtl(rules: Upstream["tagTtl"]): string[] {
+  return rules.map(({ pattern, seconds }) => `${pattern}=${formatDuration(seconds)}`);
 }
 
 function describeUrl(url: URL): string {

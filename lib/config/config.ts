@@ -60,6 +60,8 @@ export interface Upstream {
   readonly push: PushRight;
   /** Connections at once, those to its realm and its storage included. */
   readonly maxConnections: number;
+  /** How long its tags stay fresh, before the rules for all upstreams. */
+  readonly tagTtl: readonly TagTtl[];
 }
 
 /** How long tags stay fresh. */

@@ -59,8 +59,7 @@ function readSetting(config: RawConfig, written: string, value: unknown): void {
     config.faults.push(unknownKey(written, suggestion && likeWritten(suggestion, written)));
     return;
   }
-  const rules = key === "REDIRECT_RULES" ? toRules(value) : value;
-  addText(config, meaning, key, written, rules);
+  addText(config, meaning, key, written, toText(key, value));
 }
 
 function readUpstreams(config: RawConfig, upstreams: unknown): void {
@@ -140,6 +139,13 @@ function textOf(value: unknown): string | undefined {
 
 function notText(label: string): ConfigFault {
   return fault(label, "write one value or a list of values");
+}
+
+/** What a person would rather write as a list or map, in the form of the environment. */
+function toText(key: string, value: unknown): unknown {
+  if (key === "REDIRECT_RULES") return toRules(value);
+  if (key !== "TAG_TTL" || !isMap(value)) return value;
+  return Object.entries(value).map(([pattern, ttl]) => `${pattern}=${String(ttl)}`);
 }
 
 /** Rules as a list of `host=mode`, a list of `{host, mode}`, or a map from host to mode. */

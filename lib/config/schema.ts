@@ -114,6 +114,10 @@ const target = z.string().transform((value, context): URL => {
   return z.NEVER;
 });
 
+const tagTtl = list(
+  parseTagTtl,
+  "write <tag pattern>=<duration>, such as latest=5m,sha-*=30d, separated by commas",
+);
 const redirectMode = choice<RedirectMode>("stream", "pass", "auto");
 const KINDS_OF_TARGET = "write addresses in CIDR form such as 10.0.0.0/8, or hosts such as " +
   "minio.lan or *.storage.lan, separated by commas";
@@ -158,10 +162,7 @@ export const SETTINGS = z.object({
   CACHE_MIN_FREE: size.default(2 ** 30),
   CACHE_MANIFEST_TTL: duration.default(86_400),
   CACHE_BLOB_TTL: duration.default(365 * 86_400),
-  TAG_TTL: list(
-    parseTagTtl,
-    "write <tag pattern>=<duration>, such as latest=5m,sha-*=30d, separated by commas",
-  ).default([]),
+  TAG_TTL: tagTtl.default([]),
   STALE_WHILE_REVALIDATE: duration.default(0),
   STALE_IF_ERROR: duration.default(7 * 86_400),
   NEGATIVE_TTL: duration.default(5),
@@ -223,6 +224,7 @@ export const UPSTREAM_FIELDS = z.object({
   REALMS: list(parseHostPattern, "write hosts such as auth.example.com, separated by commas")
     .optional(),
   REDIRECT: redirectMode.optional(),
+  TAG_TTL: tagTtl.optional(),
   PUSH: choice<PushRight>("allow", "deny", "account").optional(),
   LIBRARY: boolean.optional(),
   MAX_CONNECTIONS: connections.optional(),

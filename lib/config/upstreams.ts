@@ -65,6 +65,7 @@ export function buildUpstreams(
       auth,
       realms: draft.fields.REALMS ?? draft.builtin?.realms ?? [],
       redirect: draft.fields.REDIRECT ?? sources.redirect,
+      tagTtl: draft.fields.TAG_TTL ?? [],
       push: readPush(draft, auth, sources),
       maxConnections: draft.fields.MAX_CONNECTIONS ?? sources.maxConnections,
     };

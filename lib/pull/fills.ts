@@ -28,6 +28,8 @@ export interface Fill {
   readonly started: Promise<FillStart>;
   /** Notes that a caller who may read follows, whose credential may serve to go on. */
   join(credential: Credential): void;
+  /** Resolves when it has ended, in whatever way. */
+  readonly ended: Promise<void>;
   /** Follows the bytes. Only after `started` said `filling`. */
   stream(span: ByteSpan | undefined): ReadableStream<Uint8Array<ArrayBuffer>>;
 }
@@ -67,21 +69,21 @@ export function callerKey(target: Target, credential: Credential): string {
 /** Makes the fills. */
 export function createFills(options: FillsOptions): Fills {
   const { store, index } = options;
-  const fills = new Map<string, { fill: Fill; done: Promise<void> }>();
+  const fills = new Map<string, Fill>();
 
   function start(target: Target, digest: Digest, credential: Credential): Fill {
     const key = fillKey(target, digest);
     const file = beginFile(store, key, index.childSize(placeOf(target), digest));
-    const { fill, done } = file === undefined
+    const running = file === undefined
       ? uncachedFill(target, credential)
       : cachedFill(options, file, target, digest, credential);
-    const settled = done.finally(() => fills.delete(key));
-    fills.set(key, { fill, done: settled });
+    const fill = { ...running, ended: running.ended.finally(() => fills.delete(key)) };
+    fills.set(key, fill);
     return fill;
   }
 
   return {
-    find: (target, digest) => fills.get(fillKey(target, digest))?.fill,
+    find: (target, digest) => fills.get(fillKey(target, digest)),
     start(target, digest, credential) {
       index.count("fills");
       return start(target, digest, credential);
@@ -90,15 +92,9 @@ export function createFills(options: FillsOptions): Fills {
       return fills.size;
     },
     async idle() {
-      while (fills.size > 0) await Promise.all([...fills.values()].map(({ done }) => done));
+      while (fills.size > 0) await Promise.all([...fills.values()].map(({ ended }) => ended));
     },
   };
-}
-
-interface RunningFill {
-  readonly fill: Fill;
-  /** Resolves when it has ended, in whatever way. */
-  readonly done: Promise<void>;
 }
 
 function cachedFill(
@@ -107,7 +103,7 @@ function cachedFill(
   target: Target,
   digest: Digest,
   credential: Credential,
-): RunningFill {
+): Fill {
   const { index, proofs } = options;
   const abandoned = new AbandonTimer(options.abandonSeconds);
   const task = new FillTask({
@@ -151,25 +147,24 @@ function cachedFill(
     join(joining) {
       task.credential = joining;
     },
+    ended: run().catch(() => undefined),
     stream: (span) => task.spool.stream(span),
   };
   // `started` carries a failure to whoever waits; nobody may be waiting.
   fill.started.catch(() => undefined);
-  return { fill, done: run().catch(() => undefined) };
+  return fill;
 }
 
 /** What stands for a fill where nothing can be stored. */
-function uncachedFill(target: Target, credential: Credential): RunningFill {
+function uncachedFill(target: Target, credential: Credential): Fill {
   return {
-    fill: {
-      openedBy: callerKey(target, credential),
-      started: Promise.resolve({ kind: "uncached" }),
-      join: () => undefined,
-      stream: () => {
-        throw new Error("nothing is stored that could be followed");
-      },
+    openedBy: callerKey(target, credential),
+    started: Promise.resolve({ kind: "uncached" }),
+    join: () => undefined,
+    ended: Promise.resolve(),
+    stream: () => {
+      throw new Error("nothing is stored that could be followed");
     },
-    done: Promise.resolve(),
   };
 }
 

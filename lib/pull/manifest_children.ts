@@ -1,6 +1,6 @@
 /** What a manifest refers to, so that the cache knows sizes before the bytes come. */
 import type { Child } from "../cache/index.ts";
-import { parseDigest } from "../reference.ts";
+import { type Digest, parseDigest } from "../reference.ts";
 
 /**
  * The descriptors of a manifest: config and layers, the blobs of an artifact, or the manifests of an
@@ -12,6 +12,22 @@ export function childrenOf(bytes: Uint8Array): Child[] {
   return [manifest["config"], ...lists.flatMap((list) => Array.isArray(list) ? list : [])]
     .map(toChild)
     .filter((child) => child !== undefined);
+}
+
+/**
+ * The blobs of a platform's manifest or of an artifact, the config first; none for an index. Layers
+ * that lie elsewhere (`urls`) are no registry's to give. Source: image-spec "Image Manifest".
+ */
+export function blobsOf(bytes: Uint8Array): Digest[] {
+  const manifest = parseRecord(bytes);
+  const lists = [manifest["layers"], manifest["blobs"]];
+  const descriptors = [
+    manifest["config"],
+    ...lists.flatMap((list): unknown[] => Array.isArray(list) ? list : []),
+  ];
+  return descriptors
+    .filter((descriptor) => !(isRecord(descriptor) && Array.isArray(descriptor["urls"])))
+    .flatMap((descriptor) => toChild(descriptor)?.digest ?? []);
 }
 
 function parseRecord(bytes: Uint8Array): Record<string, unknown> {

@@ -1,5 +1,7 @@
 /** Manifests at their upstream. Equal questions at the same time share one answer. */
 import { type Credential, credentialKey } from "../auth/credential.ts";
+import type { Place } from "../cache/index.ts";
+import { LruMap } from "../lru.ts";
 import { FULL_ACCEPT } from "../media_type.ts";
 import { type Reference, referenceText } from "../reference.ts";
 import type { Target } from "../routing/route.ts";
@@ -12,6 +14,7 @@ import {
   readManifest,
   readManifestHead,
 } from "./manifest_value.ts";
+import { Negatives } from "./negatives.ts";
 import { placeOf } from "./request.ts";
 
 /** What the upstream gave for a GET. */
@@ -29,7 +32,10 @@ export interface ManifestQuestion {
   readonly accept?: string;
 }
 
-/** Reads manifests from upstream. Every success proves the caller's right to read. */
+/**
+ * Reads manifests from upstream. Every success proves the caller's right to read. What it has just
+ * said not to have is not asked for again for `NEGATIVE_TTL`.
+ */
 export interface ManifestSource {
   /** @throws {RegistryError} the upstream's refusal or failure, or bytes of another digest. */
   get(question: ManifestQuestion): Promise<FetchedManifest>;
@@ -39,15 +45,36 @@ export interface ManifestSource {
    * @throws {RegistryError} the upstream's refusal or failure.
    */
   head(question: ManifestQuestion): Promise<ManifestHead | undefined>;
+  /** Makes nothing that was asked before a repository changed an answer to what is asked after. */
+  forget(place: Place): void;
 }
 
-/** Makes the source. `lifetime` ends its requests: they are shared and belong to no caller. */
-export function createManifestSource(
-  options: { origin: Origin; proofs: AccessProofs; lifetime: AbortSignal },
-): ManifestSource {
+const MAX_CHANGED = 10_000;
+
+/** What a source is made from. */
+export interface ManifestSourceOptions {
+  readonly origin: Origin;
+  readonly proofs: AccessProofs;
+  /** How long an upstream's 404 is believed. */
+  readonly negativeTtlSeconds: number;
+  readonly now: () => number;
+  /** Ends the source's requests: they are shared and belong to no caller. */
+  readonly lifetime: AbortSignal;
+}
+
+/** Makes the source. */
+export function createManifestSource(options: ManifestSourceOptions): ManifestSource {
   const { origin, proofs } = options;
-  const gets = new SingleFlight<FetchedManifest>();
-  const heads = new SingleFlight<ManifestHead | undefined>();
+  const believed = { ttlSeconds: options.negativeTtlSeconds, now: options.now };
+  const gets = { flights: new SingleFlight<FetchedManifest>(), negatives: new Negatives(believed) };
+  // Apart: there are registries that know a manifest by GET only.
+  const heads = {
+    flights: new SingleFlight<ManifestHead | undefined>(),
+    negatives: new Negatives(believed),
+  };
+  /** By repository, a number that no earlier state of it had; in keys it parts old from new. */
+  const generations = new LruMap<string, number>(MAX_CHANGED);
+  let lastGeneration = 0;
 
   function request(question: ManifestQuestion, method: "GET" | "HEAD"): OriginRequest {
     return {
@@ -60,9 +87,37 @@ export function createManifestSource(
     };
   }
 
+  function keyOf({ target, reference, credential, accept }: ManifestQuestion): string {
+    const place = placeOf(target);
+    const generation = generations.get(placeKey(place));
+    const caller = credentialKey(credential);
+    return JSON.stringify([placeKey(place), generation, referenceText(reference), caller, accept]);
+  }
+
+  /** Lets equal questions share one answer, and a 404 answer those that follow. */
+  function ask<Answer>(
+    { flights, negatives }: { flights: SingleFlight<Answer>; negatives: Negatives },
+    question: ManifestQuestion,
+    work: () => Promise<Answer>,
+  ): Promise<Answer> {
+    const key = keyOf(question);
+    return flights.run(key, async () => {
+      // A pusher has to know what is there now, before it decides what to send.
+      const isPusher = question.credential.kind === "bearer" &&
+        question.credential.isForPush === true;
+      if (!isPusher) negatives.check(key);
+      try {
+        return await work();
+      } catch (error) {
+        negatives.note(key, error);
+        throw error;
+      }
+    });
+  }
+
   return {
     get: (question) =>
-      gets.run(keyOf(question), async () => {
+      ask(gets, question, async () => {
         const { target, reference, credential } = question;
         const answer = await origin.ask(request(question, "GET"));
         if (answer.kind === "pass") return answer;
@@ -71,23 +126,17 @@ export function createManifestSource(
         return { kind: "manifest", manifest };
       }),
     head: (question) =>
-      heads.run(keyOf(question), async () => {
+      ask(heads, question, async () => {
         const { target, reference, credential } = question;
         const response = await origin.fetch(request(question, "HEAD"));
         const head = await readManifestHead(response, target, reference);
         proofs.remember(target, credential);
         return head;
       }),
+    forget: (place) => generations.set(placeKey(place), ++lastGeneration),
   };
 }
 
-function keyOf({ target, reference, credential, accept }: ManifestQuestion): string {
-  const { registry, repository } = placeOf(target);
-  return JSON.stringify([
-    registry,
-    repository,
-    referenceText(reference),
-    credentialKey(credential),
-    accept,
-  ]);
+function placeKey({ registry, repository }: Place): string {
+  return `${registry} ${repository}`;
 }

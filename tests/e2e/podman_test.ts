@@ -109,7 +109,7 @@ Deno.test({
   name: "skopeo copies every platform unchanged, by mirror and by prefix",
   ignore: noWorld || !has("skopeo"),
   async fn() {
-    await using stage = await startStage();
+    await using stage = await startStage({ env: { PREFETCH: "false" } });
     const { world, proxy } = stage;
     const image = layeredImage("copied", [4 * MIB, 1000]);
     await world.push("library/copied", image);

@@ -19,7 +19,7 @@ Deno.test({
   name: "a second pull asks the upstream for no bytes, and says that it was a hit",
   ignore: noWorld,
   async fn() {
-    await using bench = await startBench();
+    await using bench = await startBench({ env: { PREFETCH: "false" } });
     const image = await bench.world.seed("public/a");
     const pull = async () => {
       const answers = [await bench.ask(manifestPath("public/a", "1"))];

@@ -52,7 +52,9 @@ const MEANINGS = [
 Deno.test("an upstream's refusal keeps its meaning, whatever body it came with", async () => {
   let answer = () => new Response(null);
   await using upstream = startGrump(() => answer());
-  await using product = await startEntrepot({ env: { UPSTREAM_DOCKER_URL: upstream.url } });
+  await using product = await startEntrepot({
+    env: { UPSTREAM_DOCKER_URL: upstream.url, NEGATIVE_TTL: "0" },
+  });
   // Otherwise a limit would be kept to, and the next question not be asked.
   const soon = { "retry-after": "0" };
   const html = { "content-type": "text/html", ...soon };
@@ -136,7 +138,7 @@ Deno.test({
   name: "defect 14: a refusal is never stored as content, and a miss is fetched once",
   ignore: noWorld,
   async fn() {
-    await using bench = await startBench();
+    await using bench = await startBench({ env: { NEGATIVE_TTL: "0" } });
     const image = await bench.world.seed("public/a");
     const layer = layerOf(image);
     const paths = [

@@ -1,5 +1,5 @@
 import { assertEquals } from "../support/assert.ts";
-import { childrenOf } from "../../lib/pull/manifest_children.ts";
+import { blobsOf, childrenOf } from "../../lib/pull/manifest_children.ts";
 
 const DIGEST = `sha256:${"a".repeat(64)}`;
 const OTHER = `sha512:${"b".repeat(128)}`;
@@ -38,4 +38,15 @@ Deno.test("what is no descriptor is no child", () => {
   ];
   assertEquals(children({ config: [], layers: wrong, manifests: { length: 1 } }), []);
   for (const text of ["", "{", "null", "[]", '"text"', "\u0000"]) assertEquals(children(text), []);
+});
+
+Deno.test("an image's blobs are its config and those layers that the registry has", () => {
+  const blobs = (manifest: unknown) =>
+    blobsOf(new TextEncoder().encode(JSON.stringify(manifest))).map(String);
+  const config = { digest: DIGEST, size: 10 };
+  const layer = { digest: OTHER, size: 20 };
+  const foreign = { ...layer, urls: ["https://elsewhere.example/layer"] };
+  assertEquals(blobs({ config, layers: [layer] }), [DIGEST, OTHER]);
+  assertEquals(blobs({ config, layers: [foreign] }), [DIGEST]);
+  assertEquals(blobs({ manifests: [config, layer] }), []);
 });

@@ -14,6 +14,7 @@ function targetOf(alias: string, name: string, url = "https://ghcr.io"): Target 
     ...{ alias, registry: "ghcr.io", names: ["ghcr.io"], url: new URL(url), hasLibrary: false },
     ...{ auth: { kind: "relay" }, realms: [], redirect: "stream", push: "allow" },
     maxConnections: 64,
+    ...{ auth: { kind: "relay" }, realms: [], redirect: "stream", tagTtl: [], push: "allow" },
   };
   return { upstream, addressing: { kind: "default" }, repository, clientName: name };
 }

@@ -19,6 +19,7 @@ function upstreamOf(auth: UpstreamAuth = { kind: "relay" }): Upstream {
     auth,
     realms: [],
     redirect: "stream",
+    tagTtl: [],
     push: "allow",
     maxConnections: 64,
   };

@@ -11,6 +11,7 @@ function upstream(alias: string, url: string, names: string[], hasLibrary = fals
     ...{ alias, registry, names, hasLibrary, url: new URL(url) },
     ...{ auth: { kind: "relay" }, realms: [], redirect: "stream", push: "allow" },
     maxConnections: 64,
+    ...{ auth: { kind: "relay" }, realms: [], redirect: "stream", tagTtl: [], push: "allow" },
   };
 }
 
