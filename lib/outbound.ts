@@ -26,6 +26,8 @@ export interface OutboundRequest {
   readonly patience?: "caller";
   /** Where a blob's bytes are moved: such a request may wait while others of its kind go on. */
   readonly transfer?: Transfer;
+  /** Where plain HTTP is to go, whatever the URL's name resolves to by now. */
+  readonly address?: string | undefined;
   /** Ends the request and its body. */
   readonly signal: AbortSignal;
   /** What messages call the other side, such as `docker.io`. */
@@ -54,7 +56,12 @@ const USER_AGENT = `entrepot/${VERSION}`;
 
 /** Makes the way out. `headersTimeoutSeconds` bounds the wait for response headers, not the body. */
 export function createOutbound(
-  options: { fetch: Fetch; headersTimeoutSeconds: number },
+  options: {
+    fetch: Fetch;
+    /** The same, with the Host header that it is given. Without it, no address is kept to. */
+    fetchAsHost?: Fetch;
+    headersTimeoutSeconds: number;
+  },
 ): Outbound {
   return async function send(request) {
     const deadline = new AbortController();
@@ -70,10 +77,13 @@ export function createOutbound(
       const method = request.method ?? "GET";
       const signal = AbortSignal.any([request.signal, deadline.signal]);
       const { body, bodyLength: length } = request;
+      const url = options.fetchAsHost === undefined ? request.url : connectionUrl(request);
+      if (url !== request.url) headers.set("host", request.url.host);
       if (body instanceof ReadableStream && length !== undefined) {
-        return await sendSized({ url: request.url, method, headers, body, length, signal });
+        return await sendSized({ url, method, headers, body, length, signal });
       }
-      return await options.fetch(request.url, {
+      const fetch = url === request.url ? options.fetch : options.fetchAsHost ?? options.fetch;
+      return await fetch(url, {
         method,
         headers,
         redirect: "manual",
@@ -87,6 +97,14 @@ export function createOutbound(
       clearTimeout(timer);
     }
   };
+}
+
+/** The URL with the checked address for its host, where no certificate vouches for the name. */
+function connectionUrl({ url, address }: OutboundRequest): URL {
+  if (address === undefined || url.protocol !== "http:") return url;
+  const direct = new URL(url);
+  direct.hostname = address.includes(":") ? `[${address}]` : address;
+  return direct.host === url.host ? url : direct;
 }
 
 /** The way out of a proxy that has none. @throws {RegistryError} UNAVAILABLE (503), always. */

@@ -12,11 +12,14 @@ export type Lookup = (hostname: string) => Promise<readonly string[]>;
 /** Checks targets that an upstream named. */
 export interface TargetGuard {
   /**
-   * Resolves when the upstream may send this proxy to the URL.
+   * Resolves when the upstream may send this proxy to the URL, with the address that was checked, or
+   * undefined where the host is allowed whatever its address. Plain HTTP has to go to that address: a
+   * name server could answer otherwise the next time. With TLS whoever else is reached so has no
+   * certificate for the name, and is sent no request.
    *
    * @throws {RegistryError} UNAVAILABLE (502) that says what was refused and which key allows it.
    */
-  check(url: URL, upstream: Upstream): Promise<void>;
+  check(url: URL, upstream: Upstream): Promise<string | undefined>;
 }
 
 /** What the guard needs to know. */
@@ -33,14 +36,15 @@ export function createTargetGuard(options: TargetGuardOptions): TargetGuard {
   const cidrs = options.privateTargets.filter((target) => /^[0-9a-f.:]+(\/\d+)?$/i.test(target));
   const hosts = options.privateTargets.filter((target) => !cidrs.includes(target));
 
-  async function check(url: URL, upstream: Upstream): Promise<void> {
+  async function check(url: URL, upstream: Upstream): Promise<string | undefined> {
     if (url.protocol !== "https:" && url.protocol !== "http:") {
       throw refusal(upstream, url, `its scheme ${url.protocol.slice(0, -1)} is not http or https`);
     }
     const hostname = bareHostname(url);
-    if (hostname === bareHostname(upstream.url)) return;
-    if (hosts.some((pattern) => matchesHost(hostname, pattern))) return;
-    for (const address of await resolve(hostname, upstream, url)) {
+    if (hostname === bareHostname(upstream.url)) return undefined;
+    if (hosts.some((pattern) => matchesHost(hostname, pattern))) return undefined;
+    const addresses = await resolve(hostname, upstream, url);
+    for (const address of addresses) {
       if (isPublicAddress(address) || isInCidrs(address, cidrs)) continue;
       throw refusal(
         upstream,
@@ -48,6 +52,7 @@ export function createTargetGuard(options: TargetGuardOptions): TargetGuard {
         `it is on the private address ${address}; if that is meant, add the host or its range to PRIVATE_TARGETS`,
       );
     }
+    return options.resolvesElsewhere ? undefined : addresses[0];
   }
 
   async function resolve(

@@ -68,7 +68,11 @@ export function createTokenSource(
   }
 
   async function fetchToken(request: TokenRequest, key: string): Promise<TokenAnswer> {
-    const realm = await checkedRealm(request.challenge, request.upstream, options.guard);
+    const { realm, address } = await checkedRealm(
+      request.challenge,
+      request.upstream,
+      options.guard,
+    );
     const url = tokenUrl(realm, request.challenge, request.scopes);
     const headers = new Headers({ accept: "application/json" });
     if (request.credential.kind === "basic") {
@@ -79,6 +83,7 @@ export function createTokenSource(
       headers,
       signal: options.lifetime,
       peer: request.upstream.registry,
+      address,
     });
     if (response.status !== 200) return await refusal(response, request.upstream, realm);
     const { token, lifeSeconds } = await readToken(response, request.upstream, realm);
@@ -90,6 +95,13 @@ export function createTokenSource(
   return { get, forget: (request) => cache.delete(cacheKey(request)) };
 }
 
+/** A realm that may be asked. */
+export interface CheckedRealm {
+  readonly realm: URL;
+  /** As of {@linkcode TargetGuard.check}. */
+  readonly address: string | undefined;
+}
+
 /**
  * The realm of a challenge, after both guards.
  *
@@ -99,10 +111,9 @@ export async function checkedRealm(
   challenge: Challenge,
   upstream: Upstream,
   guard: TargetGuard,
-): Promise<URL> {
+): Promise<CheckedRealm> {
   const realm = parseRealm(challenge.params.get("realm") ?? "", upstream);
-  await guard.check(realm, upstream);
-  return realm;
+  return { realm, address: await guard.check(realm, upstream) };
 }
 
 /** The realm's URL for a GET, keeping the query that it already has. */

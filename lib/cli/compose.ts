@@ -48,9 +48,14 @@ export function compose(
   // What pulls learn goes through here, so that no answer from before a push outlives it.
   const { changes, index } = createChanges(bare, now);
   const { offline } = config.cache;
+  const hasHttpProxy = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"]
+    .some((name) => Deno.env.has(name));
+  const hostClient = Deno.createHttpClient({ allowHost: true });
+  lifetime.addEventListener("abort", () => hostClient.close(), { once: true });
   const health = createHealthWatch({
     outbound: createOutbound({
       fetch: (input, init) => fetch(input, init),
+      fetchAsHost: (input, init) => fetch(input, { ...init, client: hostClient }),
       headersTimeoutSeconds: config.timeouts.upstreamHeadersSeconds,
     }),
     now,
@@ -63,13 +68,11 @@ export function compose(
     ),
   });
   const outbound = offline ? refuseOffline : connections.outbound;
-  const hasHttpProxy = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"]
-    .some((name) => Deno.env.has(name));
   const guard = createTargetGuard({
     privateTargets: config.privateTargets,
     lookup: async (hostname) =>
       (await lookup(hostname, { all: true })).map(({ address }) => address),
-    resolvesElsewhere: Deno.env.has("HTTPS_PROXY") || Deno.env.has("https_proxy"),
+    resolvesElsewhere: hasHttpProxy,
   });
   const tokens = createTokenSource({ outbound, guard, now, lifetime });
   const quota = createQuotaGovernor({ now });

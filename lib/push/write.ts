@@ -106,12 +106,13 @@ export function createWriter(
     if (upstream.url.protocol === "https:" && url.protocol === "http:") {
       throw refused(write.target, `sends a push from https to http (${url.host})`);
     }
-    await guard.check(url, upstream);
+    const address = await guard.check(url, upstream);
     return await outbound({
       url,
       method: write.method,
       signal: write.signal,
       peer: upstream.registry,
+      address,
       ...(isSlow(write) ? { patience: "caller", transfer: {} } : {}),
       ...(write.headers === undefined ? {} : { headers: write.headers }),
       ...(write.body === undefined ? {} : { body: write.body }),

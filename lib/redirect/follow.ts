@@ -50,7 +50,7 @@ export function createFollower(outbound: Outbound, guard: TargetGuard): Follow {
     while (isRedirect(response)) {
       await response.body?.cancel();
       const next = nextHop(response, from, seen, request.upstream);
-      await guard.check(next, request.upstream);
+      const address = await guard.check(next, request.upstream);
       response = next.origin === request.upstream.url.origin
         ? await request.askUpstream(next)
         : await outbound({
@@ -58,6 +58,7 @@ export function createFollower(outbound: Outbound, guard: TargetGuard): Follow {
           headers,
           signal: request.signal,
           peer: request.upstream.registry,
+          address,
           ...(request.transfer === undefined ? {} : { transfer: request.transfer }),
         });
       request.onHop?.(next, response.status);

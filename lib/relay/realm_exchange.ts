@@ -1,5 +1,5 @@
 /** One caller's credential, exchanged at one upstream's own realm for a token. */
-import { checkedRealm, parseTokenBody, tokenUrl } from "../auth/tokens.ts";
+import { type CheckedRealm, checkedRealm, parseTokenBody, tokenUrl } from "../auth/tokens.ts";
 import type { Challenge } from "../auth/challenge.ts";
 import type { Upstream } from "../config/config.ts";
 import { RegistryError } from "../errors.ts";
@@ -63,11 +63,11 @@ export function createRealmExchange(
 
     const { challenge } = known;
     const { grant } = question;
-    const realm = await checkedRealm(challenge, upstream, options.guard);
+    const checked = await checkedRealm(challenge, upstream, options.guard);
     const reached = await reach(() =>
       grant.kind === "basic"
-        ? get(question, realm, challenge, grant.value)
-        : post(question, realm, challenge, grant)
+        ? get(question, checked, challenge, grant.value)
+        : post(question, checked, challenge, grant)
     );
     if (reached.kind === "unreachable") return reached;
     const response = reached.value;
@@ -80,7 +80,7 @@ export function createRealmExchange(
     if (answer !== undefined) return { kind: "token", ...answer };
     throw new RegistryError(
       "UNAVAILABLE",
-      `the token realm ${realm.host} of ${upstream.registry} answered without a token`,
+      `the token realm ${checked.realm.host} of ${upstream.registry} answered without a token`,
       { status: 502 },
     );
   };
@@ -99,7 +99,7 @@ export function createRealmExchange(
 
   function get(
     question: RealmQuestion,
-    realm: URL,
+    { realm, address }: CheckedRealm,
     challenge: Challenge,
     basic: string,
   ): Promise<Response> {
@@ -113,12 +113,13 @@ export function createRealmExchange(
       headers: { authorization: `Basic ${basic}`, accept: "application/json" },
       signal: question.signal,
       peer: question.upstream.registry,
+      address,
     });
   }
 
   function post(
     question: RealmQuestion,
-    realm: URL,
+    { realm, address }: CheckedRealm,
     challenge: Challenge,
     grant: Exclude<RealmGrant, { kind: "basic" }>,
   ): Promise<Response> {
@@ -145,6 +146,7 @@ export function createRealmExchange(
       body: form,
       signal: question.signal,
       peer: question.upstream.registry,
+      address,
     });
   }
 }
