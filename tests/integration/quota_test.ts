@@ -4,6 +4,7 @@
  */
 import { assert, assertEquals, assertFalse, assertStringIncludes } from "../support/assert.ts";
 import { startEntrepot } from "../support/entrepot.ts";
+import { sleep } from "../support/process.ts";
 import { basic } from "../support/push.ts";
 import { type Recorder, startRecorder } from "../support/recorder.ts";
 import { ALICE, BOB } from "../support/token_server.ts";
@@ -114,6 +115,24 @@ Deno.test({
     const limited = bench.world.hubFront.requests.filter(({ status }) => status === 429);
     assertEquals(limited.map(({ method }) => method).sort(), ["GET", "HEAD"]);
     assert((await quotaOf(bench))[0]?.blockedUntil !== null);
+  },
+});
+
+Deno.test({
+  name: "where little of a quota is left tags stay fresh for longer",
+  ignore: noWorld,
+  async fn() {
+    for (const isLow of [false, true]) {
+      await using bench = await startBench({ env: { CACHE_MANIFEST_TTL: "1s" } });
+      await bench.world.seed("public/a");
+      // Who is not limited is told that little is left.
+      if (isLow) limit(bench.world.hubFront, []);
+      assertEquals((await bench.ask(TAG)).status, 200);
+      bench.world.clearRecords();
+      await sleep(1500);
+      assertEquals((await bench.ask(TAG)).status, 200);
+      assertEquals(bench.world.hubFront.matching("HEAD", TAG).length, isLow ? 0 : 1);
+    }
   },
 });
 
