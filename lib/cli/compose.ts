@@ -63,6 +63,7 @@ export function compose(
   });
   const connections = createConnectionLimit({
     outbound: health.outbound,
+    idleSeconds: config.timeouts.upstreamIdleSeconds,
     max: new Map(
       config.upstreams.map(({ registry, maxConnections }) => [registry, maxConnections]),
     ),

@@ -4,6 +4,7 @@
  */
 import type { Outbound, OutboundRequest } from "../outbound.ts";
 import { type Permit, Permits } from "./permits.ts";
+import { watchBody } from "./watched_body.ts";
 
 /** Connections of one upstream. */
 export interface ConnectionCount {
@@ -22,7 +23,12 @@ export interface ConnectionLimit {
 
 /** Makes the limit; `max` has the bounds by registry name, and who is not in it has none. */
 export function createConnectionLimit(
-  options: { outbound: Outbound; max: ReadonlyMap<string, number> },
+  options: {
+    outbound: Outbound;
+    max: ReadonlyMap<string, number>;
+    /** The longest silence inside a small answer. */
+    idleSeconds: number;
+  },
 ): ConnectionLimit {
   const limits = new Map([...options.max].map(([peer, max]) => [peer, new Permits(max)]));
 
@@ -32,7 +38,7 @@ export function createConnectionLimit(
     const load = request.transfer === undefined ? "small" : "transfer";
     const permit = await permits.acquire(load, request.signal);
     try {
-      return holdUntilEnd(await options.outbound(request), permit, request);
+      return holdUntilEnd(await options.outbound(request), permit, request, options.idleSeconds);
     } catch (error) {
       permit[Symbol.dispose]();
       throw error;
@@ -52,9 +58,14 @@ export function createConnectionLimit(
 }
 
 /** The response, whose end gives the permit back: of its body, of its reader, or of the request. */
-function holdUntilEnd(response: Response, permit: Permit, request: OutboundRequest): Response {
+function holdUntilEnd(
+  response: Response,
+  permit: Permit,
+  request: OutboundRequest,
+  idleSeconds: number,
+): Response {
   const { body } = response;
-  const { signal, transfer } = request;
+  const { signal, transfer, peer } = request;
   const end = (): void => {
     signal.removeEventListener("abort", end);
     permit[Symbol.dispose]();
@@ -66,40 +77,10 @@ function holdUntilEnd(response: Response, permit: Permit, request: OutboundReque
   signal.addEventListener("abort", end, { once: true });
   // What is not handed on, such as a redirect, ends before the request does.
   if (transfer?.done === undefined || !response.ok) {
-    return new Response(watchEnd(body, end), response);
+    // Who moves a blob's bytes watches for silence itself, and goes on where it broke.
+    const idle = transfer === undefined || !response.ok ? idleSeconds : null;
+    return new Response(watchBody(body, { onEnd: end, idleSeconds: idle, peer }), response);
   }
   transfer.done.then(end, end);
   return response;
-}
-
-/** The same bytes; reads go through into the reader's own buffer, so that nothing is copied. */
-function watchEnd(
-  body: ReadableStream<Uint8Array<ArrayBuffer>>,
-  onEnd: () => void,
-): ReadableStream<Uint8Array<ArrayBuffer>> {
-  let reader: ReadableStreamBYOBReader | undefined;
-  return new ReadableStream({
-    type: "bytes",
-    autoAllocateChunkSize: 64 * 1024,
-    async pull(controller) {
-      const request = controller.byobRequest;
-      if (!(request?.view instanceof Uint8Array)) throw new TypeError("no buffer to read into");
-      reader ??= body.getReader({ mode: "byob" });
-      try {
-        const { done, value } = await reader.read(request.view);
-        if (done) {
-          onEnd();
-          controller.close();
-        }
-        request.respondWithNewView(value ?? new Uint8Array());
-      } catch (error) {
-        onEnd();
-        throw error;
-      }
-    },
-    async cancel(reason) {
-      onEnd();
-      await (reader === undefined ? body.cancel(reason) : reader.cancel(reason));
-    },
-  });
 }

@@ -12,6 +12,7 @@ function limitOf(answer: () => Response | Promise<Response>): {
   const limit = createConnectionLimit({
     outbound: () => Promise.resolve(answer()),
     max: new Map([[PEER, 2]]),
+    idleSeconds: 60,
   });
   return {
     ask: (request = {}) =>
