@@ -5,20 +5,30 @@
 import { getLogger } from "@logtape/logtape";
 import { describeCause } from "../log.ts";
 import type { Digest } from "../reference.ts";
-import type { DiskStore } from "./disk_store.ts";
+import { checkedContent, isContentOf } from "./checked_content.ts";
+import type { DiskPartial, DiskStore } from "./disk_store.ts";
 import type { CacheIndex } from "./index.ts";
 import { occupied, type Room } from "./room.ts";
-import { type ContentStore, type PartialFile, StoreError } from "./store.ts";
+import { type ContentStore, type PartialFile, type StoredContent, StoreError } from "./store.ts";
 
 const log = getLogger(["entrepot", "cache"]);
 /** Room for content whose size nobody has said is taken in steps. */
 const STEP_BYTES = 4 << 20;
 const COMPLAIN_MS = 10_000;
 
+/** What the store is made from. */
+export interface BoundedStoreOptions {
+  readonly disk: DiskStore;
+  readonly index: CacheIndex;
+  readonly room: Room;
+  /** The share of reads, 0 to 1, whose digest is checked on the way. */
+  readonly verifyReads: number;
+  readonly random: () => number;
+}
+
 /** Composes the store. */
-export function createBoundedStore(
-  { disk, index, room }: { disk: DiskStore; index: CacheIndex; room: Room },
-): ContentStore {
+export function createBoundedStore(options: BoundedStoreOptions): ContentStore {
+  const { disk, index, room } = options;
   let complainedAt = -Infinity;
 
   /** What the index knows and the disk has lost is known no longer. */
@@ -29,7 +39,35 @@ export function createBoundedStore(
     room.release(size);
   }
 
+  function isSampled(): boolean {
+    return options.verifyReads > 0 && options.random() < options.verifyReads;
+  }
+
+  /** What the disk has changed heals by being fetched again. */
+  function dropWrong(digest: Digest): void {
+    log.error("the disk has changed {digest}, which is removed", { digest });
+    index.count("mismatches");
+    forget(digest);
+    disk.remove(digest);
+  }
+
+  function openKnown(digest: Digest, size: number): StoredContent | undefined {
+    const content = disk.open(digest);
+    if (content === undefined) {
+      forget(digest);
+      return undefined;
+    }
+    if (content.size !== size) {
+      content[Symbol.dispose]();
+      dropWrong(digest);
+      return undefined;
+    }
+    index.touch(digest);
+    return isSampled() ? checkedContent(content, digest, () => dropWrong(digest)) : content;
+  }
+
   function complain(error: unknown): void {
+    index.count("degraded");
     if (Date.now() - complainedAt < COMPLAIN_MS) return;
     complainedAt = Date.now();
     log.warn("the cache cannot be used, serving without it: {cause}", {
@@ -73,18 +111,17 @@ export function createBoundedStore(
   return {
     open: (digest) =>
       unlessFailing(() => {
-        if (index.contentSize(digest) === undefined) return undefined;
-        const content = disk.open(digest);
-        if (content === undefined) forget(digest);
-        else index.touch(digest);
-        return content;
+        const size = index.contentSize(digest);
+        return size === undefined ? undefined : openKnown(digest, size);
       }),
     read: (digest) =>
       unlessFailing(() => {
         if (index.contentSize(digest) === undefined) return undefined;
         const bytes = disk.read(digest);
         if (bytes === undefined) forget(digest);
-        return bytes;
+        else if (isSampled() && !isContentOf(bytes, digest)) dropWrong(digest);
+        else return bytes;
+        return undefined;
       }),
     has: (digest) => index.contentSize(digest) !== undefined,
     async write(digest, bytes) {
@@ -112,7 +149,7 @@ export function createBoundedStore(
 
 /** A file that takes room as it grows and gives back what it did not need. */
 function reservedFile(
-  file: PartialFile,
+  file: DiskPartial,
   reservation: Reservation,
   index: CacheIndex,
 ): PartialFile {
@@ -124,6 +161,7 @@ function reservedFile(
       reservation.grow(file.written + bytes.length);
       file.append(bytes);
     },
+    reserve: (bytes) => reservation.grow(bytes),
     open: () => file.open(),
     async commit(digest) {
       await file.commit(digest);

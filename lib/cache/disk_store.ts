@@ -17,6 +17,9 @@ export interface DiskFile<Name> {
   readonly size: number;
 }
 
+/** A partial file; how much room it may take is not known here. */
+export type DiskPartial = Omit<PartialFile, "reserve">;
+
 /** The folder. It knows bytes and names, and nothing of bounds or use. */
 export interface DiskStore {
   /** @throws {StoreError} */
@@ -24,7 +27,7 @@ export interface DiskStore {
   /** @throws {StoreError} */
   read(digest: Digest): Uint8Array<ArrayBuffer> | undefined;
   /** @throws {StoreError} */
-  begin(key: string): PartialFile;
+  begin(key: string): DiskPartial;
   /** Bytes that an earlier fill of the key left. @throws {StoreError} */
   partialBytes(key: string): number;
   remove(digest: Digest): void;
@@ -63,7 +66,7 @@ export function openDiskStore(dir: string): DiskStore {
     return join(dir, "blobs", algorithm, hex);
   }
 
-  function begin(key: string): PartialFile {
+  function begin(key: string): DiskPartial {
     let path = join(partialDir, key);
     const file = guarded(() => openForAppend(path, makeFolders));
     let written = guarded(() => file.statSync().size);

@@ -37,11 +37,17 @@ export interface ContentEntry {
   readonly size: number;
 }
 
-/** A manifest of a repository, with its tag where one points to it. */
-export interface ManifestEntry extends ContentEntry {
+/** A manifest of a repository with all that is known of it there, once for each of its tags. */
+export interface LayoutEntry extends ContentEntry {
   readonly place: Place;
   readonly mediaType: string;
   readonly tag: Tag | null;
+  /** When the upstream last said that the tag is this manifest, in milliseconds since the epoch. */
+  readonly checkedAt: number;
+  /** When the repository was last seen public, or null. */
+  readonly publicAt: number | null;
+  /** What of the manifest's blobs the repository is known to hold. */
+  readonly blobs: readonly Digest[];
 }
 
 /** What is counted since the cache was made. */
@@ -55,6 +61,7 @@ export const COUNTERS = [
   "resumes",
   "mismatches",
   "evictions",
+  "degraded",
 ] as const;
 
 /** One of {@linkcode COUNTERS}. */
@@ -94,7 +101,9 @@ export interface CacheIndex extends Disposable {
   /** A manifest that the repository is known to hold: the one linked last. */
   anyManifest(place: Place): Digest | undefined;
   /** All manifests in the store. */
-  manifests(): Iterable<ManifestEntry>;
+  layout(): Iterable<LayoutEntry>;
+  /** A number that grows whenever what {@linkcode layout} gives may have changed. */
+  revision(): number;
 
   /** Remembers what a manifest refers to: config and layers, or the manifests of an index. */
   putChildren(manifest: Digest, children: readonly Child[]): void;

@@ -8,6 +8,7 @@ import { describeCause } from "../log.ts";
 import { createBoundedStore } from "./bounded_store.ts";
 import { type DiskStore, openDiskStore } from "./disk_store.ts";
 import type { CacheIndex } from "./index.ts";
+import { readLayoutIndex, writeLayoutIndex } from "./layout_index.ts";
 import { occupied, Room } from "./room.ts";
 import { openSqliteIndex } from "./sqlite_index.ts";
 import { LaterVersionError } from "./sqlite_schema.ts";
@@ -15,6 +16,9 @@ import { type ContentStore, NO_STORE } from "./store.ts";
 
 const log = getLogger(["entrepot", "cache"]);
 const PARTIAL_MAX_AGE_MS = 7 * 86_400_000;
+/** How often what other tools read is brought up to date. */
+const LAYOUT_MS = 30_000;
+const SWEEP_MS = 3_600_000;
 const INDEX_FILES = ["index.sqlite", "index.sqlite-wal", "index.sqlite-shm"];
 
 /** The parts of an open cache. */
@@ -41,7 +45,7 @@ export function openCache(config: Config["cache"]): Cache {
     };
   }
   const disk = openDiskStore(config.dir);
-  const index = openIndex(config.dir);
+  const { index, isNew } = openIndex(config.dir);
   const usedBytes = reconcile(disk, index);
   const room = new Room({
     index,
@@ -52,19 +56,60 @@ export function openCache(config: Config["cache"]): Cache {
     indexBytes: () => indexBytes(config.dir),
   }, usedBytes);
   room.shrink();
+  const { verifyReads } = config;
+  const store = createBoundedStore({ disk, index, room, verifyReads, random: Math.random });
+  if (isNew) recall(config.dir, index, store);
+  const upkeep = keepUp(config, index, room);
   return {
     index,
-    store: createBoundedStore({ disk, index, room }),
+    store,
     room,
-    [Symbol.dispose]: () => index[Symbol.dispose](),
+    [Symbol.dispose]() {
+      upkeep[Symbol.dispose]();
+      index[Symbol.dispose]();
+    },
   };
 }
 
+/** What is done now and then while the cache is open, and once more when it is closed. */
+function keepUp(config: Config["cache"], index: CacheIndex, room: Room): Disposable {
+  let written = -1;
+  const writeLayout = (): void => {
+    const revision = index.revision();
+    if (revision === written) return;
+    try {
+      writeLayoutIndex(config.dir, index);
+      written = revision;
+    } catch (error) {
+      log.warn("the layout's index.json cannot be written: {cause}", {
+        cause: describeCause(error),
+      });
+    }
+  };
+  const sweep = (): void => room.evictUnusedSince(Date.now() - config.blobTtlSeconds * 1000);
+  sweep();
+  const timers = [setInterval(writeLayout, LAYOUT_MS), setInterval(sweep, SWEEP_MS)];
+  timers.forEach(Deno.unrefTimer);
+  return {
+    [Symbol.dispose]() {
+      timers.forEach(clearInterval);
+      writeLayout();
+    },
+  };
+}
+
+/** An index that was made anew gets tags and links from the layout that lies beside it. */
+function recall(dir: string, index: CacheIndex, store: ContentStore): void {
+  const count = readLayoutIndex(dir, index, store);
+  if (count > 0) log.info("{count} manifests have their names again", { count });
+}
+
 /** A corrupt index is put aside and made anew from the folder: it holds nothing but knowledge. */
-function openIndex(dir: string): CacheIndex {
+function openIndex(dir: string): { index: CacheIndex; isNew: boolean } {
   const path = join(dir, "index.sqlite");
+  const isNew = !exists(path);
   try {
-    return openSqliteIndex(path);
+    return { index: openSqliteIndex(path), isNew };
   } catch (error) {
     if (error instanceof LaterVersionError) throw error;
     log.error("the cache index cannot be read and is made anew: {cause}", {
@@ -77,7 +122,17 @@ function openIndex(dir: string): CacheIndex {
         if (!(missing instanceof Deno.errors.NotFound)) throw missing;
       }
     }
-    return openSqliteIndex(path);
+    return { index: openSqliteIndex(path), isNew: true };
+  }
+}
+
+function exists(path: string): boolean {
+  try {
+    Deno.statSync(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
   }
 }
 

@@ -7,8 +7,8 @@ import type {
   CacheTotals,
   ContentEntry,
   Counter,
+  LayoutEntry,
   Link,
-  ManifestEntry,
   Place,
   TagEntry,
 } from "./index.ts";
@@ -32,6 +32,7 @@ export function openSqliteIndex(path: string, now: () => number = Date.now): Cac
   const counted = new Map<Counter, number>();
   let lastTick = 0;
   let complainedAt = -Infinity;
+  let revision = 0;
   const timer = setInterval(flush, FLUSH_MS);
   Deno.unrefTimer(timer);
 
@@ -68,7 +69,8 @@ export function openSqliteIndex(path: string, now: () => number = Date.now): Cac
         touched.clear();
         counted.clear();
       } catch (error) {
-        db.exec("ROLLBACK");
+        // Some failures, such as a full disk, have rolled back already.
+        if (db.isTransaction) db.exec("ROLLBACK");
         throw error;
       }
     });
@@ -76,7 +78,10 @@ export function openSqliteIndex(path: string, now: () => number = Date.now): Cac
 
   return {
     putContent: (digest, size) => void attempt(() => sql.putContent.run(digest, size, tick())),
-    dropContent: (digest) => void attempt(() => sql.dropContent.run(digest)),
+    dropContent(digest) {
+      revision++;
+      attempt(() => sql.dropContent.run(digest));
+    },
     contentSize: (digest) => toNumber(attempt(() => sql.contentSize.get(digest))?.["size"]),
     touch(digest) {
       touched.set(digest, tick());
@@ -92,19 +97,25 @@ export function openSqliteIndex(path: string, now: () => number = Date.now): Cac
     *contents() {
       for (const row of sql.contents.iterate()) yield* toContent(row);
     },
-    putLink: (place, digest, mediaType) =>
-      void attempt(() => sql.putLink.run(...key(place), digest, mediaType, now())),
+    putLink(place, digest, mediaType) {
+      revision++;
+      attempt(() => sql.putLink.run(...key(place), digest, mediaType, now()));
+    },
     link(place, digest): Link | undefined {
       const row = attempt(() => sql.link.get(...key(place), digest));
       if (row === undefined) return undefined;
       const mediaType = row["media_type"];
       return { mediaType: typeof mediaType === "string" ? mediaType : null };
     },
-    dropLink: (place, digest) => void attempt(() => sql.dropLink.run(...key(place), digest)),
-    anyManifest: (place) => toDigest(attempt(() => sql.anyManifest.get(...key(place)))?.["digest"]),
-    *manifests() {
-      for (const row of sql.manifests.iterate()) yield* toManifest(row);
+    dropLink(place, digest) {
+      revision++;
+      attempt(() => sql.dropLink.run(...key(place), digest));
     },
+    anyManifest: (place) => toDigest(attempt(() => sql.anyManifest.get(...key(place)))?.["digest"]),
+    *layout() {
+      for (const row of sql.layout.iterate()) yield* toLayout(row);
+    },
+    revision: () => revision,
     putChildren(manifest, children) {
       attempt(() => {
         for (const { digest, size } of children) sql.putChild.run(manifest, digest, size);
@@ -112,15 +123,20 @@ export function openSqliteIndex(path: string, now: () => number = Date.now): Cac
     },
     childSize: (place, digest) =>
       toNumber(attempt(() => sql.childSize.get(digest, ...key(place)))?.["size"]),
-    putTag: (place, tag, entry) =>
-      void attempt(() => sql.putTag.run(...key(place), tag, entry.digest, entry.checkedAt)),
+    putTag(place, tag, entry) {
+      revision++;
+      attempt(() => sql.putTag.run(...key(place), tag, entry.digest, entry.checkedAt));
+    },
     tag(place, tag): TagEntry | undefined {
       const row = attempt(() => sql.tag.get(...key(place), tag));
       const digest = toDigest(row?.["digest"]);
       if (row === undefined || digest === undefined) return undefined;
       return { digest, checkedAt: Number(row["checked_at"]) };
     },
-    dropTag: (place, tag) => void attempt(() => sql.dropTag.run(...key(place), tag)),
+    dropTag(place, tag) {
+      revision++;
+      attempt(() => sql.dropTag.run(...key(place), tag));
+    },
     putPublic: (place, provenAt) => void attempt(() => sql.putPublic.run(...key(place), provenAt)),
     publicAt: (place) => toNumber(attempt(() => sql.publicAt.get(...key(place)))?.["proven_at"]),
     dropPublic: (place) => void attempt(() => sql.dropPublic.run(...key(place))),
@@ -168,13 +184,17 @@ function toContent(row: Row): ContentEntry[] {
   return digest === undefined ? [] : [{ digest, size: Number(row["size"]) }];
 }
 
-function toManifest(row: Row): ManifestEntry[] {
+function toLayout(row: Row): LayoutEntry[] {
   const repository = parseRepository(String(row["repository"]));
   if (repository === undefined) return [];
+  const blobs = String(row["blobs"] ?? "").split(" ").flatMap((text) => parseDigest(text) ?? []);
   return toContent(row).map((content) => ({
     ...content,
     place: { registry: String(row["registry"]), repository },
     mediaType: String(row["media_type"]),
     tag: typeof row["tag"] === "string" ? parseTag(row["tag"]) ?? null : null,
+    checkedAt: toNumber(row["checked_at"]) ?? 0,
+    publicAt: toNumber(row["proven_at"]) ?? null,
+    blobs,
   }));
 }

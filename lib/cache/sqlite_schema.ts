@@ -49,8 +49,8 @@ const STATEMENTS = {
   dropLink: "DELETE FROM link WHERE registry = ? AND repository = ? AND digest = ?",
   anyManifest:
     "SELECT digest FROM link WHERE registry = ? AND repository = ? AND media_type IS NOT NULL ORDER BY linked_at DESC LIMIT 1",
-  manifests:
-    "SELECT l.registry, l.repository, l.digest, l.media_type, c.size, t.tag FROM link l JOIN content c USING (digest) LEFT JOIN tag t USING (registry, repository, digest) WHERE l.media_type IS NOT NULL",
+  layout:
+    "SELECT l.registry, l.repository, l.digest, l.media_type, c.size, t.tag, t.checked_at, p.proven_at, (SELECT group_concat(k.digest, ' ') FROM child k JOIN link b ON b.registry = l.registry AND b.repository = l.repository AND b.digest = k.digest WHERE k.manifest = l.digest AND b.media_type IS NULL) AS blobs FROM link l JOIN content c USING (digest) LEFT JOIN tag t USING (registry, repository, digest) LEFT JOIN public_repository p USING (registry, repository) WHERE l.media_type IS NOT NULL",
   putChild: "INSERT INTO child VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
   childSize:
     "SELECT c.size FROM child c JOIN link l ON l.digest = c.manifest WHERE c.digest = ? AND l.registry = ? AND l.repository = ? LIMIT 1",
@@ -117,7 +117,7 @@ export function openDatabase(path: string): Database {
         link: prepare("link"),
         dropLink: prepare("dropLink"),
         anyManifest: prepare("anyManifest"),
-        manifests: prepare("manifests"),
+        layout: prepare("layout"),
         putChild: prepare("putChild"),
         childSize: prepare("childSize"),
         putTag: prepare("putTag"),

@@ -21,6 +21,8 @@ export interface PartialFile {
   readonly written: number;
   /** Appends all the bytes. @throws {StoreError} where the disk refuses. */
   append(bytes: Uint8Array): void;
+  /** Takes room for so many bytes in all, now that they are known. @throws {StoreError} */
+  reserve(bytes: number): void;
   /** Opens what is written for reading beside the writer. */
   open(): Deno.FsFile;
   /** Makes it the digest's content, durably. @throws {StoreError} where the disk refuses. */

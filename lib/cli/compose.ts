@@ -98,6 +98,7 @@ export function compose(
     onEvent: (event) => {
       if (event === "resume") index.count("resumes");
       if (event === "mismatch") index.count("mismatches");
+      if (event === "detach") index.count("degraded");
     },
     lifetime,
   });

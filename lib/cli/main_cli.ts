@@ -19,6 +19,7 @@ import { doctorCommand } from "./commands/doctor.ts";
 import { healthCheckCommand } from "./commands/health_check.ts";
 import { serveCommand } from "./commands/serve.ts";
 import { setupCommand } from "./commands/setup.ts";
+import { verifyCommand } from "./commands/verify.ts";
 import { warmCommand } from "./commands/warm.ts";
 
 export { type CliDependencies, EXIT } from "./command.ts";
@@ -30,6 +31,7 @@ const OWN_COMMANDS: readonly Command[] = [
   doctorCommand,
   setupCommand,
   warmCommand,
+  verifyCommand,
   healthCheckCommand,
 ];
 const COMMANDS = [...OWN_COMMANDS, createCompletionCommand(OWN_COMMANDS)];

@@ -116,6 +116,7 @@ export class FillTask {
       await this.spool.commit(digest);
     } catch (error) {
       if (error instanceof StoreError) {
+        first.body.cancel().catch(() => undefined);
         this.#detach(error);
         return;
       }

@@ -6,7 +6,7 @@ import { describeCause } from "../log.ts";
 import { LruMap } from "../lru.ts";
 import { isSignedSchema1 } from "../media_type.ts";
 import type { Digest, Tag } from "../reference.ts";
-import { childrenOf } from "./manifest_children.ts";
+import { childrenOf } from "../cache/manifest_children.ts";
 import type { Manifest } from "./manifest_value.ts";
 
 const log = getLogger(["entrepot", "manifest"]);

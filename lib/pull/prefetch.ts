@@ -10,7 +10,7 @@ import { LruMap } from "../lru.ts";
 import type { Digest } from "../reference.ts";
 import type { Target } from "../routing/route.ts";
 import type { Fills } from "./fills.ts";
-import { blobsOf } from "./manifest_children.ts";
+import { blobsOf } from "../cache/manifest_children.ts";
 import type { Manifest } from "./manifest_value.ts";
 import { placeOf } from "./request.ts";
 

@@ -2,6 +2,7 @@
  * What a registry's refusal becomes for the client: its meaning, its words and its rate-limit
  * headers stay, whatever else it sent is dropped.
  */
+import { isRecord } from "../json.ts";
 import type { Upstream } from "../config/config.ts";
 import { ERROR_STATUS, type ErrorCode, RegistryError } from "../errors.ts";
 import { readBounded } from "../http_body.ts";
@@ -108,10 +109,6 @@ async function readError(
     // A body that breaks or does not parse says nothing more than its status.
     return undefined;
   }
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null;
 }
 
 function isErrorCode(value: unknown): value is ErrorCode {

@@ -1,4 +1,5 @@
 /** What an image consists of, read through the proxy so that its manifests are cached on the way. */
+import { isRecord } from "../json.ts";
 import { RegistryError } from "../errors.ts";
 import { readBounded } from "../http_body.ts";
 import { FULL_ACCEPT } from "../media_type.ts";
@@ -98,8 +99,4 @@ function toDescriptor(entry: unknown): Descriptor[] {
 function listOf(json: Record<string, unknown>, key: string): readonly unknown[] {
   const list = json[key];
   return Array.isArray(list) ? list : [];
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null;
 }

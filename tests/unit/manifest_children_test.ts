@@ -1,5 +1,5 @@
 import { assertEquals } from "../support/assert.ts";
-import { blobsOf, childrenOf } from "../../lib/pull/manifest_children.ts";
+import { blobsOf, childrenOf } from "../../lib/cache/manifest_children.ts";
 
 const DIGEST = `sha256:${"a".repeat(64)}`;
 const OTHER = `sha512:${"b".repeat(128)}`;

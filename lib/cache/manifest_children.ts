@@ -1,5 +1,6 @@
 /** What a manifest refers to, so that the cache knows sizes before the bytes come. */
-import type { Child } from "../cache/index.ts";
+import { isRecord } from "../json.ts";
+import type { Child } from "./index.ts";
 import { type Digest, parseDigest } from "../reference.ts";
 
 /**
@@ -47,8 +48,4 @@ function toChild(descriptor: unknown): Child | undefined {
   const digest = typeof text === "string" ? parseDigest(text) : undefined;
   const isSize = typeof size === "number" && Number.isSafeInteger(size) && size >= 0;
   return digest !== undefined && isSize ? { digest, size } : undefined;
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null;
 }
