@@ -21,11 +21,19 @@ Deno.test({
       registries: [{ prefix: "docker.io", mirror: `${proxy.host}/docker.io`, insecure: true }],
     });
     await docker.pull("kept:1");
+    // From here on the engine sends this login with every pull that names the proxy.
+    const { username, password } = ALICE;
+    const login = ["login", "-u", username, "-p", password, proxy.host];
+    assertSuccess(await docker.docker(...login));
+    const byHost = `${proxy.host}/library/kept:1`;
 
     const pullAll = async () => {
       await docker.removeImages();
       await docker.pull("kept:1");
       await assertDockerHas(docker, "kept:1", image);
+      await docker.removeImages();
+      await docker.pull(byHost);
+      await assertDockerHas(docker, byHost, image);
       assertSuccess(await podman.podman("rmi", "--all", "--force"));
       assertSuccess(await podman.podman("pull", "-q", "docker.io/library/kept:1"));
     };
@@ -41,10 +49,9 @@ Deno.test({
     await t.step(
       "but nobody is told to be logged in whose password could not be checked",
       async () => {
-        const { username, password } = ALICE;
-        const login = await docker.docker("login", "-u", username, "-p", password, proxy.host);
-        assertEquals(login.code, 1, login.stdout);
-        assertMatch(login.stderr, /503 Service Unavailable/);
+        const refused = await docker.docker(...login);
+        assertEquals(refused.code, 1, refused.stdout);
+        assertMatch(refused.stderr, /503 Service Unavailable/);
       },
     );
 
