@@ -109,6 +109,7 @@ export function compose(
   const source = createManifestSource({ origin, proofs, negativeTtlSeconds, now, lifetime });
   const maxFills = offline ? 0 : config.cache.prefetchFills;
   const prefetch = createPrefetch({ fills, store, maxFills, now, lifetime });
+  const { rangeMiss } = config.cache;
   const registry = createRegistryHandler({
     router,
     client,
@@ -128,7 +129,7 @@ export function compose(
       }),
       { source, cache },
     ),
-    blob: withBlobPresence(createBlobHandler({ index, store, origin, proofs, fills }), {
+    blob: withBlobPresence(createBlobHandler({ index, store, origin, proofs, fills, rangeMiss }), {
       origin,
       index,
       client,

@@ -1,16 +1,20 @@
 /** Blobs: from the cache where the caller may read, else by a fill that the caller follows. */
 import type { CacheIndex } from "../cache/index.ts";
-import type { ByteSpan, ContentStore } from "../cache/store.ts";
+import type { ContentStore, StoredContent } from "../cache/store.ts";
 import { RegistryError } from "../errors.ts";
-import { copyHeaders, parseByteRange } from "../http.ts";
+import { copyHeaders } from "../http.ts";
 import type { Digest } from "../reference.ts";
 import type { Target } from "../routing/route.ts";
 import { upstreamError } from "../upstream/failure.ts";
 import type { Origin } from "../upstream/origin.ts";
 import type { AccessProofs } from "./access.ts";
-import { callerKey, type Fill, type Fills } from "./fills.ts";
+import { blobResponse, isRangeMeant } from "./blob_response.ts";
 import { fetchBlobSize } from "./blob_size.ts";
-import { type CacheResult, passResponse, placeOf, type PullRequest } from "./request.ts";
+import { callerKey, type Fill, type Fills } from "./fills.ts";
+import { isFarAndSmall } from "./range_miss.ts";
+import { passResponse, placeOf, type PullRequest } from "./request.ts";
+
+const EMPTY = new Blob();
 
 /** Serves `GET` and `HEAD` of blobs. */
 export type BlobHandler = (
@@ -26,6 +30,8 @@ export interface BlobDeps {
   readonly origin: Origin;
   readonly proofs: AccessProofs;
   readonly fills: Fills;
+  /** Whether a part of what is not cached also begins a fill of all of it. */
+  readonly rangeMiss: "pass" | "fill";
 }
 
 /** Makes the handler. Source: distribution-spec "Pulling blobs". */
@@ -53,7 +59,21 @@ export function createBlobHandler(deps: BlobDeps): BlobHandler {
     const held = store.hold(digest);
     request.finished.finally(() => held[Symbol.dispose]());
     index.count("blob_hits");
-    return blobResponse(request, digest, "HIT", content.size, (span) => content.stream(span));
+    let first: StoredContent | undefined = content;
+    const response = blobResponse(request, {
+      digest,
+      cache: "HIT",
+      size: content.size,
+      open(span) {
+        const next = first ?? store.open(digest);
+        first = undefined;
+        if (next === undefined) throw new Error(`${digest} was removed while it was read`);
+        return next.stream(span);
+      },
+    });
+    // Closed with this function unless it is read; parts that are read later are opened then.
+    first = undefined;
+    return response;
   }
 
   /**
@@ -80,9 +100,22 @@ export function createBlobHandler(deps: BlobDeps): BlobHandler {
     target: Target,
     digest: Digest,
   ): Promise<Response> {
-    const size = await fetchBlobSize(origin, target, digest, request.credential, request.signal);
+    const size = await sizeOfFill(request, target, digest) ??
+      await fetchBlobSize(origin, target, digest, request.credential, request.signal);
     proofs.remember(target, request.credential);
-    return blobResponse(request, digest, "MISS", size, () => null);
+    return blobResponse(request, { digest, cache: "MISS", size, open: () => EMPTY.stream() });
+  }
+
+  /** What a transfer under way knows, for its own caller; others ask for themselves. */
+  async function sizeOfFill(
+    request: PullRequest,
+    target: Target,
+    digest: Digest,
+  ): Promise<number | undefined> {
+    const fill = fills.find(target, digest);
+    if (fill?.openedBy !== callerKey(target, request.credential)) return undefined;
+    const start = await fill.started.catch(() => undefined);
+    return start?.kind === "filling" ? start.size : undefined;
   }
 
   async function serveFill(
@@ -91,6 +124,11 @@ export function createBlobHandler(deps: BlobDeps): BlobHandler {
     digest: Digest,
   ): Promise<Response> {
     index.count("blob_misses");
+    if (isPassedOn(request, target, digest)) {
+      const response = await serveUncached(request, target, digest);
+      if (response.ok && deps.rangeMiss === "fill") fillBehind(request, target, digest);
+      return response;
+    }
     const fill = await findOrStart(request, target, digest);
     const start = await fill.started;
     switch (start.kind) {
@@ -99,10 +137,28 @@ export function createBlobHandler(deps: BlobDeps): BlobHandler {
       case "uncached":
         return await serveUncached(request, target, digest);
       case "filling":
-        return blobResponse(request, digest, "MISS", start.size, (span) => fill.stream(span));
+        return blobResponse(request, {
+          digest,
+          cache: "MISS",
+          size: start.size,
+          open: (span) => fill.stream(span),
+        });
       default:
         return start satisfies never;
     }
+  }
+
+  /** Whether the caller's part of the blob is asked for by itself. */
+  function isPassedOn(request: PullRequest, target: Target, digest: Digest): boolean {
+    if (!isRangeMeant(request, digest)) return false;
+    const fill = fills.find(target, digest);
+    return (fill === undefined && deps.rangeMiss === "pass") || isFarAndSmall(request, fill);
+  }
+
+  /** Who read a part will want others; the upstream has just let this caller read it. */
+  function fillBehind(request: PullRequest, target: Target, digest: Digest): void {
+    if (fills.find(target, digest) !== undefined || store.has(digest)) return;
+    fills.start(target, digest, request.credential);
   }
 
   /** The fill under way, once this caller is proven to be allowed to follow it, or a new one. */
@@ -139,7 +195,8 @@ export function createBlobHandler(deps: BlobDeps): BlobHandler {
       target,
       method: "GET",
       path: `blobs/${digest}`,
-      headers: copyHeaders(request.headers, ["range", "if-range"]),
+      // Whether the range counts is known by the digest; a storage host has another ETag.
+      headers: isRangeMeant(request, digest) ? copyHeaders(request.headers, ["range"]) : {},
       credential: request.credential,
       transfer: { done: request.finished },
       signal: request.signal,
@@ -168,46 +225,4 @@ export function createBlobHandler(deps: BlobDeps): BlobHandler {
     headers.set("x-cache", "BYPASS");
     return new Response(response.body, { status: response.status, headers });
   }
-}
-
-function blobResponse(
-  request: PullRequest,
-  digest: Digest,
-  cache: CacheResult,
-  size: number | undefined,
-  open: (span: ByteSpan | undefined) => ReadableStream<Uint8Array<ArrayBuffer>> | null,
-): Response {
-  request.note({ cache });
-  const headers = new Headers({
-    "content-type": "application/octet-stream",
-    "docker-content-digest": digest,
-    etag: `"${digest}"`,
-    "accept-ranges": "bytes",
-    // A digest never changes its bytes; `private` keeps shared caches from skipping the proof.
-    "cache-control": "private, max-age=31536000, immutable",
-    "x-cache": cache,
-  });
-  if (request.headers.get("if-none-match")?.includes(digest)) {
-    return new Response(null, { status: 304, headers });
-  }
-  if (size === undefined) return new Response(open(undefined), { headers });
-
-  const isConditional = request.headers.has("if-range") &&
-    request.headers.get("if-range") !== `"${digest}"`;
-  const range = request.method === "HEAD" || isConditional
-    ? { kind: "whole" as const }
-    : parseByteRange(request.headers.get("range"), size);
-  if (range.kind === "unsatisfiable") {
-    throw new RegistryError("RANGE_INVALID", `the blob has ${size} bytes`, {
-      headers: { "content-range": `bytes */${size}` },
-    });
-  }
-  if (range.kind === "range") {
-    headers.set("content-range", `bytes ${range.start}-${range.end}/${size}`);
-    headers.set("content-length", String(range.end - range.start + 1));
-    return new Response(open(range), { status: 206, headers });
-  }
-  headers.set("content-length", String(size));
-  // A client may also be answered with everything where it asked for several ranges.
-  return new Response(request.method === "HEAD" ? null : open(undefined), { headers });
 }

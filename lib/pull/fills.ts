@@ -28,6 +28,8 @@ export interface Fill {
   readonly started: Promise<FillStart>;
   /** Notes that a caller who may read follows, whose credential may serve to go on. */
   join(credential: Credential): void;
+  /** Bytes that are here. */
+  readonly written: number;
   /** Resolves when it has ended, in whatever way. */
   readonly ended: Promise<void>;
   /** Follows the bytes. Only after `started` said `filling`. */
@@ -77,9 +79,9 @@ export function createFills(options: FillsOptions): Fills {
     const running = file === undefined
       ? uncachedFill(target, credential)
       : cachedFill(options, file, target, digest, credential);
-    const fill = { ...running, ended: running.ended.finally(() => fills.delete(key)) };
-    fills.set(key, fill);
-    return fill;
+    fills.set(key, running);
+    running.ended.finally(() => fills.delete(key));
+    return running;
   }
 
   return {
@@ -147,6 +149,9 @@ function cachedFill(
     join(joining) {
       task.credential = joining;
     },
+    get written() {
+      return task.spool.written;
+    },
     ended: run().catch(() => undefined),
     stream: (span) => task.spool.stream(span),
   };
@@ -161,6 +166,7 @@ function uncachedFill(target: Target, credential: Credential): Fill {
     openedBy: callerKey(target, credential),
     started: Promise.resolve({ kind: "uncached" }),
     join: () => undefined,
+    written: 0,
     ended: Promise.resolve(),
     stream: () => {
       throw new Error("nothing is stored that could be followed");
