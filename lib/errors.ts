@@ -40,6 +40,8 @@ export interface RegistryErrorOptions {
   detail?: unknown;
   /** Headers that the response carries, such as `www-authenticate` or `retry-after`. */
   headers?: HeadersInit;
+  /** Whether asking again cannot help: a rule of this proxy refuses, whatever the upstream says. */
+  isFinal?: boolean;
   cause?: unknown;
 }
 
@@ -50,6 +52,8 @@ export class RegistryError extends Error {
   readonly status: number;
   readonly detail: unknown;
   readonly headers: Headers;
+  /** Whether asking again cannot help. */
+  readonly isFinal: boolean;
 
   constructor(code: ErrorCode, message: string, options: RegistryErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
@@ -57,6 +61,7 @@ export class RegistryError extends Error {
     this.status = options.status ?? ERROR_STATUS[code];
     this.detail = options.detail ?? null;
     this.headers = new Headers(options.headers);
+    this.isFinal = options.isFinal ?? false;
   }
 
   /** The response that a client receives. HEAD responses have no body (RFC 9110 section 9.3.2). */

@@ -86,6 +86,12 @@ function refusal(upstream: Upstream, url: URL, why: string, cause?: unknown): Re
   return new RegistryError(
     "UNAVAILABLE",
     `${upstream.registry} points to ${url.host}, which is refused: ${why}`,
-    { status: 502, detail: { upstream: upstream.registry, host: url.host }, cause },
+    {
+      status: 502,
+      detail: { upstream: upstream.registry, host: url.host },
+      // A name that cannot be resolved now may be later; a rule stays.
+      isFinal: cause === undefined,
+      cause,
+    },
   );
 }

@@ -36,6 +36,6 @@ export function parseRealm(text: string, upstream: Upstream): URL {
       realm?.origin ?? "something that is no URL"
     } as its token realm, which is refused: ` +
       `a realm must be https and of the registry's own domain; if it is right, add its host to ${key}`,
-    { status: 502, detail: { upstream: upstream.registry } },
+    { status: 502, detail: { upstream: upstream.registry }, isFinal: true },
   );
 }

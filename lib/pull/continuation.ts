@@ -3,8 +3,13 @@ import type { Hash } from "node:crypto";
 import { HeldTail } from "../cache/held_tail.ts";
 import { HELD_BYTES } from "../cache/spool.ts";
 import type { Origin } from "../upstream/origin.ts";
+import { backoffMs, delay } from "../backoff.ts";
 import { pump } from "./pump.ts";
 import { beginTransfer, type TransferRequest } from "./transfer.ts";
+
+/** Tries in a row that bring no byte. */
+const TRIES = 5;
+const BACKOFF = { firstMs: 200, maxMs: 10_000 };
 
 /** What a reader goes on with. */
 export interface ContinuationOptions {
@@ -17,36 +22,60 @@ export interface ContinuationOptions {
 }
 
 /**
- * Streams the rest, at the reader's own pace. With a check, the last bytes are held until it has
- * passed; the stream errors where it does not, or where the transfer breaks.
+ * Streams the rest, at the reader's own pace; a transfer that breaks is begun anew where it broke.
+ * With a check, the last bytes are held until it has passed; the stream errors where it does not, or
+ * where no try brings any more.
  */
 export function continueTransfer(
   options: ContinuationOptions,
 ): ReadableStream<Uint8Array<ArrayBuffer>> {
-  const { origin, check, idleSeconds } = options;
+  const { origin, check, idleSeconds, request } = options;
   const ended = new AbortController();
-  const signal = AbortSignal.any([options.request.signal, ended.signal]);
+  const signal = AbortSignal.any([request.signal, ended.signal]);
   const held = new HeldTail(check === undefined ? 0 : HELD_BYTES);
   const { readable, writable } = new TransformStream<
     Uint8Array<ArrayBuffer>,
     Uint8Array<ArrayBuffer>
   >();
   const writer = writable.getWriter();
+  // A reader that has gone wants nothing more.
+  writer.closed.catch((reason: unknown) => ended.abort(reason));
+  let { offset } = request;
 
   async function move(): Promise<void> {
-    const start = await beginTransfer(origin, { ...options.request, signal });
-    if (start.kind !== "transfer") throw new Error("the upstream does not go on");
-    await pump(start, {
-      signal,
-      idleSeconds,
-      write: async (bytes) => {
-        check?.hash.update(bytes);
-        for (const chunk of held.push(bytes.slice())) await writer.write(chunk);
-      },
-    });
+    for (let attempt = 1;; attempt++) {
+      const before = offset;
+      const failure = await moveOnce();
+      if (failure === undefined) break;
+      if (offset > before) attempt = 1;
+      if (attempt >= TRIES) throw failure;
+      await delay(backoffMs(BACKOFF, attempt, Math.random), signal);
+    }
     check?.verify(check.hash);
     for (const chunk of held.rest()) await writer.write(chunk);
     await writer.close();
+  }
+
+  /** One transfer; gives what broke it, or undefined where everything came. @throws what is final. */
+  async function moveOnce(): Promise<unknown> {
+    const start = await beginTransfer(origin, { ...request, offset, signal });
+    if (start.kind === "failed") return start.error;
+    if (start.kind === "end") return undefined;
+    if (start.kind !== "transfer") throw new Error("the upstream does not go on");
+    try {
+      await pump(start, { signal, idleSeconds, write });
+    } catch (error) {
+      signal.throwIfAborted();
+      return error;
+    }
+    const isShort = start.size !== undefined && offset < start.size;
+    return isShort ? new Error(`${offset} bytes came instead of ${start.size}`) : undefined;
+  }
+
+  async function write(bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+    offset += bytes.length;
+    check?.hash.update(bytes);
+    for (const chunk of held.push(bytes.slice())) await writer.write(chunk);
   }
 
   move().catch((error) => {

@@ -96,6 +96,8 @@ export class FillTask {
         case "failed":
           // A client that waited for a time-out waits no longer, and one that is limited must know.
           if (attempt >= OPEN_TRIES || [429, 504].includes(start.error.status)) throw start.error;
+          // Two fresh addresses of what is not there are no accident.
+          if (start.error.status === 404 && attempt > 1) throw start.error;
           await delay(backoffMs(BACKOFF, attempt, Math.random), this.#options.signal);
           break;
         default:

@@ -63,7 +63,7 @@ export async function beginTransfer(
     return await readStart(answer.response, request, answer.isRedirected);
   } catch (error) {
     if (!(error instanceof RegistryError)) throw error;
-    return isTransient(error.status)
+    return isTransient(error.status) && !error.isFinal
       ? { kind: "failed", error, badRange: false }
       : { kind: "refused", error };
   }
@@ -101,12 +101,11 @@ async function readStart(
   }
   const error = await upstreamError(response, target.upstream, "blob");
   // What a storage host refuses is the signed URL, which may have expired; a registry means it.
-  return isRedirected || isTransient(status)
-    ? {
-      kind: "failed",
-      error: isRedirected ? storageFailure(target, status) : error,
-      badRange: false,
-    }
+  if (isRedirected) {
+    return { kind: "failed", error: storageFailure(target, status), badRange: false };
+  }
+  return isTransient(status)
+    ? { kind: "failed", error, badRange: false }
     : { kind: "refused", error };
 }
 
@@ -133,8 +132,13 @@ function contentRange(
   };
 }
 
+/** What a storage host lacks, a registry that redirects there does not have either. */
 function storageFailure(target: Target, status: number): RegistryError {
-  return failure(target, `redirects to a storage host that answered ${status}`);
+  const what = `redirects to a storage host that answered ${status}`;
+  const { registry } = target.upstream;
+  return status === 404 || status === 410
+    ? new RegistryError("BLOB_UNKNOWN", `${registry} ${what}`, { detail: { upstream: registry } })
+    : failure(target, what);
 }
 
 function failure({ upstream }: Target, what: string): RegistryError {

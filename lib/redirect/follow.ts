@@ -90,5 +90,6 @@ function broken(upstream: Upstream, how: string): RegistryError {
   return new RegistryError("UNAVAILABLE", `${upstream.registry} redirects ${how}`, {
     status: 502,
     detail: { upstream: upstream.registry },
+    isFinal: true,
   });
 }

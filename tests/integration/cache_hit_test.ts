@@ -87,7 +87,7 @@ Deno.test({
       assertEquals([answer.status, ...errorCodes(answer)], [416, "RANGE_INVALID"], range);
       assertEquals(answer.headers.get("content-range"), `bytes */${size}`);
     }
-    for (const range of ["lines=1-2", "bytes=a-b", "bytes=", "bytes=0-1,5-9"]) {
+    for (const range of ["lines=1-2", "bytes=a-b", "bytes=", "bytes=0-5,5-9"]) {
       assertEquals((await get(range)).status, 200, range);
     }
     const etag = `"${layer.digest}"`;
@@ -111,12 +111,14 @@ Deno.test({
   async fn() {
     await using bench = await startBench();
     const image = await bench.world.seed("public/c", noiseImage("c", [1 << 20, 1 << 20]));
-    for (const [index, range] of [[1, "bytes=100-199"], [2, "bytes=-10"]] as const) {
+    // What is near comes with the transfer of the whole, what is far at once and by itself.
+    const cases = [[1, "bytes=100-199", "MISS"], [2, "bytes=-10", "BYPASS"]] as const;
+    for (const [index, range, cache] of cases) {
       const layer = layerOf(image, index);
       const bytes = bytesOf(layer);
       const path = blobPath("public/c", layer);
       const answer = await bench.ask(path, { headers: { range } });
-      assertEquals([answer.status, answer.headers.get("x-cache")], [206, "MISS"]);
+      assertEquals([answer.status, answer.headers.get("x-cache")], [206, cache]);
       const expected = index === 1 ? bytes.slice(100, 200) : bytes.slice(-10);
       assertEquals(answer.bytes, expected);
       await bench.settle();

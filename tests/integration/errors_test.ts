@@ -15,6 +15,7 @@ import {
   layerOf,
   manifestPath,
   noWorld,
+  onBlobRead,
   startBench,
   transfers,
 } from "./pulling.ts";
@@ -167,5 +168,18 @@ Deno.test({
       hubFront.matching("GET", path).filter(({ status }) => status !== 401).length;
     assertEquals([gets(/\/manifests\//), gets(/\/blobs\//)], [1, 1]);
     assertEquals(transfers(bench.world, layer).length, 1);
+  },
+});
+
+Deno.test({
+  name: "what the storage behind a registry lacks is a 404, after one more look",
+  ignore: noWorld,
+  async fn() {
+    await using bench = await startBench({ env: { PREFETCH: "false" } });
+    const layer = layerOf(await bench.world.seed("public/a"));
+    onBlobRead(bench.world, layer, () => new Response(null, { status: 404 }));
+    const answer = await bench.ask(blobPath("public/a", layer));
+    assertEquals([answer.status, ...errorCodes(answer)], [404, "BLOB_UNKNOWN"]);
+    assertEquals(transfers(bench.world, layer).length, 2);
   },
 });
