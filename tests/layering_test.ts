@@ -16,7 +16,7 @@ const ROWS: readonly (readonly string[])[] = [
   ["redirect"],
   ["upstream"],
   ["relay", "pull", "doctor", "warm"],
-  ["push"],
+  ["push", "explain"],
   ["web"],
   ["cli"],
 ];

@@ -10,8 +10,10 @@ import { type DiskStore, openDiskStore } from "./disk_store.ts";
 import type { CacheIndex } from "./index.ts";
 import { readLayoutIndex, writeLayoutIndex } from "./layout_index.ts";
 import { occupied, Room } from "./room.ts";
-import { openSqliteIndex } from "./sqlite_index.ts";
+import type { Inventory } from "./inventory.ts";
+import { openSqliteIndex, type SqliteIndex } from "./sqlite_index.ts";
 import { LaterVersionError } from "./sqlite_schema.ts";
+import type { TrafficLog } from "./traffic.ts";
 import { type ContentStore, NO_STORE } from "./store.ts";
 
 const log = getLogger(["entrepot", "cache"]);
@@ -24,6 +26,8 @@ const INDEX_FILES = ["index.sqlite", "index.sqlite-wal", "index.sqlite-shm"];
 /** The parts of an open cache. */
 export interface Cache extends Disposable {
   readonly index: CacheIndex;
+  readonly inventory: Inventory;
+  readonly traffic: TrafficLog;
   readonly store: ContentStore;
   /** The bounds; undefined where nothing is cached. */
   readonly room: Room | undefined;
@@ -39,6 +43,8 @@ export function openCache(config: Config["cache"]): Cache {
     const index = openSqliteIndex(":memory:");
     return {
       index,
+      inventory: index.inventory,
+      traffic: index.traffic,
       store: NO_STORE,
       room: undefined,
       [Symbol.dispose]: () => index[Symbol.dispose](),
@@ -62,6 +68,8 @@ export function openCache(config: Config["cache"]): Cache {
   const upkeep = keepUp(config, index, room);
   return {
     index,
+    inventory: index.inventory,
+    traffic: index.traffic,
     store,
     room,
     [Symbol.dispose]() {
@@ -105,7 +113,7 @@ function recall(dir: string, index: CacheIndex, store: ContentStore): void {
 }
 
 /** A corrupt index is put aside and made anew from the folder: it holds nothing but knowledge. */
-function openIndex(dir: string): { index: CacheIndex; isNew: boolean } {
+function openIndex(dir: string): { index: SqliteIndex; isNew: boolean } {
   const path = join(dir, "index.sqlite");
   const isNew = !exists(path);
   try {

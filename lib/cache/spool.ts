@@ -82,9 +82,13 @@ export class Spool {
 
   /**
    * Streams the content, or a span of it, as it becomes visible. The stream errors when the spool
-   * breaks; cancelling it disturbs neither the writer nor other readers.
+   * breaks; cancelling it disturbs neither the writer nor other readers. `onRead` is told of the
+   * bytes that were read.
    */
-  stream(span: ByteSpan | undefined): ReadableStream<Uint8Array<ArrayBuffer>> {
+  stream(
+    span: ByteSpan | undefined,
+    onRead?: (bytes: number) => void,
+  ): ReadableStream<Uint8Array<ArrayBuffer>> {
     const reader = new SpoolReader(this.#file.open(), span);
     this.#onReaders(++this.#readers);
     let isOpen = true;
@@ -98,7 +102,10 @@ export class Spool {
       pull: async (controller) => {
         try {
           const chunk = await this.#next(reader, () => isOpen);
-          if (chunk !== undefined) controller.enqueue(chunk);
+          if (chunk !== undefined) {
+            controller.enqueue(chunk);
+            onRead?.(chunk.length);
+          }
           // Ended together with its last chunk: a client that has it all asks for no more.
           if (isOpen && (chunk === undefined || this.#isAtEnd(reader))) {
             close();

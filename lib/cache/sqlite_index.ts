@@ -13,6 +13,9 @@ import type {
   TagEntry,
 } from "./index.ts";
 import { COUNTERS } from "./index.ts";
+import type { Inventory } from "./inventory.ts";
+import { createSqliteInventory } from "./sqlite_inventory.ts";
+import { createTrafficLog, type TrafficLog } from "./traffic.ts";
 import { openDatabase } from "./sqlite_schema.ts";
 
 const log = getLogger(["entrepot", "index"]);
@@ -21,18 +24,25 @@ const COMPLAIN_MS = 10_000;
 
 type Row = Record<string, unknown>;
 
+/** The index with what else its file keeps. */
+export interface SqliteIndex extends CacheIndex {
+  readonly inventory: Inventory;
+  readonly traffic: TrafficLog;
+}
+
 /**
  * Opens or makes the index. `path` may be `:memory:`.
  *
  * @throws where the file cannot be opened, is corrupt, or is of a later version.
  */
-export function openSqliteIndex(path: string, now: () => number = Date.now): CacheIndex {
+export function openSqliteIndex(path: string, now: () => number = Date.now): SqliteIndex {
   const { db, sql } = openDatabase(path);
   const touched = new Map<Digest, number>();
   const counted = new Map<Counter, number>();
   let lastTick = 0;
   let complainedAt = -Infinity;
   let revision = 0;
+  const traffic = createTrafficLog(db, attempt, now);
   const timer = setInterval(flush, FLUSH_MS);
   Deno.unrefTimer(timer);
 
@@ -56,6 +66,7 @@ export function openSqliteIndex(path: string, now: () => number = Date.now): Cac
   }
 
   function flush(): void {
+    traffic.flush();
     if (touched.size === 0 && counted.size === 0) return;
     attempt(() => {
       db.exec("BEGIN");
@@ -77,6 +88,8 @@ export function openSqliteIndex(path: string, now: () => number = Date.now): Cac
   }
 
   return {
+    inventory: createSqliteInventory(db, () => revision++),
+    traffic,
     putContent: (digest, size) => void attempt(() => sql.putContent.run(digest, size, tick())),
     dropContent(digest) {
       revision++;

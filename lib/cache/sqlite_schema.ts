@@ -1,5 +1,7 @@
 /** The tables of the SQLite index, and the statements over them. */
 import { DatabaseSync, type StatementSync } from "node:sqlite";
+import { INVENTORY_SCHEMA, PINNED } from "./sqlite_inventory.ts";
+import { TRAFFIC_SCHEMA } from "./traffic.ts";
 
 const SCHEMA_VERSION = 1;
 
@@ -40,8 +42,10 @@ const STATEMENTS = {
   touch: "UPDATE content SET used_at = ? WHERE digest = ?",
   touchChildren:
     "UPDATE content SET used_at = ? WHERE digest IN (SELECT digest FROM child WHERE manifest = ?)",
-  leastUsed: "SELECT digest, size FROM content ORDER BY used_at LIMIT ?",
-  unusedSince: "SELECT digest, size FROM content WHERE used_at < ? ORDER BY used_at",
+  leastUsed:
+    `WITH RECURSIVE ${PINNED} SELECT digest, size FROM content WHERE digest NOT IN (SELECT digest FROM pinned) ORDER BY used_at LIMIT ?`,
+  unusedSince:
+    `WITH RECURSIVE ${PINNED} SELECT digest, size FROM content WHERE used_at < ? AND digest NOT IN (SELECT digest FROM pinned) ORDER BY used_at`,
   contents: "SELECT digest, size FROM content",
   putLink:
     "INSERT INTO link VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET media_type = coalesce(excluded.media_type, media_type), linked_at = excluded.linked_at",
@@ -99,7 +103,7 @@ export function openDatabase(path: string): Database {
     }
     const check = db.prepare("PRAGMA quick_check(1)").get()?.["quick_check"];
     if (check !== "ok") throw new Error(`${path} is corrupt: ${check}`);
-    db.exec(SCHEMA);
+    db.exec(SCHEMA + INVENTORY_SCHEMA + TRAFFIC_SCHEMA);
     db.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`);
     const prepare = (name: keyof typeof STATEMENTS) => db.prepare(STATEMENTS[name]);
     return {

@@ -4,6 +4,7 @@ import { createTokenSource } from "../auth/tokens.ts";
 import type { Cache } from "../cache/open_cache.ts";
 import type { Config } from "../config/config.ts";
 import { ownUrl } from "../config/own_url.ts";
+import { createExplainer } from "../explain/explainer.ts";
 import { createOutbound, refuseOffline } from "../outbound.ts";
 import { createAccessProofs } from "../pull/access.ts";
 import { createBlobHandler } from "../pull/blob.ts";
@@ -22,6 +23,7 @@ import { createRealmExchange } from "../relay/realm_exchange.ts";
 import { createTokenEndpoint } from "../relay/token_endpoint.ts";
 import { createRouter } from "../routing/router.ts";
 import { createTargetGuard } from "../target_guard.ts";
+import { createTransfers } from "../transfers.ts";
 import { createUpstreamClient } from "../upstream/client.ts";
 import { createQuotaGovernor } from "../upstream/quota.ts";
 import { createConnectionLimit } from "../upstream/connections.ts";
@@ -31,6 +33,7 @@ import { createWarmJobs, type WarmJobs } from "../warm/jobs.ts";
 import { createWebApp } from "../web/app.ts";
 import { createRegistryHandler } from "../web/registry.ts";
 import { createServer } from "../web/server.ts";
+import { configValues } from "./describe_config.ts";
 
 /** Whether the process should be sent requests. */
 export interface Readiness {
@@ -40,7 +43,7 @@ export interface Readiness {
 /** Makes the request handler. `lifetime` ends whatever belongs to no single request. */
 export function compose(
   config: Config,
-  { index: bare, store, room }: Cache,
+  { index: bare, store, room, inventory, traffic }: Cache,
   lifetime: AbortSignal,
   readiness: Readiness,
 ): { handler: ReturnType<typeof createServer>; fills: Fills; warm: WarmJobs } {
@@ -88,6 +91,8 @@ export function compose(
     now,
     lifetime,
   });
+  const transfers = createTransfers(now);
+  const onFetched = (fetchedBytes: number): void => traffic.add({ fetchedBytes });
   const fills = createFills({
     store,
     index,
@@ -100,13 +105,22 @@ export function compose(
       if (event === "mismatch") index.count("mismatches");
       if (event === "detach") index.count("degraded");
     },
+    onFetched,
+    transfers,
     lifetime,
   });
   const router = createRouter(config);
   const exchange = createRealmExchange({ client, outbound, guard });
   const cache = createManifestCache({ index, store, now });
   const { negativeTtlSeconds } = config.cache;
-  const source = createManifestSource({ origin, proofs, negativeTtlSeconds, now, lifetime });
+  const source = createManifestSource({
+    origin,
+    proofs,
+    negativeTtlSeconds,
+    now,
+    onFetched,
+    lifetime,
+  });
   const maxFills = offline ? 0 : config.cache.prefetchFills;
   const prefetch = createPrefetch({ fills, store, maxFills, now, lifetime });
   const { rangeMiss } = config.cache;
@@ -134,6 +148,7 @@ export function compose(
       index,
       client,
     }),
+    onManifest: inventory.notePull,
     listing: createListingHandler(origin),
     catalog: createCatalogHandler(client),
     push: createPush({
@@ -164,7 +179,8 @@ export function compose(
     lifetime,
   });
   const web = createWebApp({
-    cacheConfig: config.cache,
+    config,
+    configValues: configValues(config),
     router,
     index,
     store,
@@ -175,10 +191,26 @@ export function compose(
     lastEvictionAt: () => room?.lastEvictionAt ?? null,
     isDraining: () => readiness.isDraining,
     startedAt: new Date(),
+    now,
+    transfers,
+    warm,
+    inventory,
+    traffic,
+    ...createExplainer({
+      router,
+      index,
+      childrenOf: inventory.childrenOf,
+      config,
+      ttlFactor: quota.ttlFactor,
+      client,
+      now,
+    }),
   });
   const handler = createServer({
     registry,
     web,
+    transfers,
+    traffic,
     publicUrl: config.publicUrl,
     trustedProxies: config.trustedProxies,
   });

@@ -8,8 +8,13 @@ import { formatDuration, formatSize } from "../config/units.ts";
 
 /** Returns YAML with a final line feed. Passwords are masked. */
 export function describeConfig(config: Config): string {
+  return stringify(configValues(config), { lineWidth: 0 });
+}
+
+/** The values by the keys of a configuration file. Passwords are masked. */
+export function configValues(config: Config): Record<string, unknown> {
   const { cache, push, timeouts, log, redirect, defaultUpstream } = config;
-  return stringify({
+  return {
     host: config.listen.host,
     port: config.listen.port,
     ...(config.customDomain === null ? {} : { customDomain: config.customDomain }),
@@ -37,6 +42,8 @@ export function describeConfig(config: Config): string {
     cachePushes: cache.pushes,
     maxManifestSize: formatSize(push.maxManifestBytes),
     ...(push.secretKey === null ? {} : { secretKey: "***" }),
+    ...(config.admin.token === null ? {} : { adminToken: "***" }),
+    statsPublic: config.admin.isStatsPublic,
     upstreamHeadersTimeout: formatDuration(timeouts.upstreamHeadersSeconds),
     upstreamIdleTimeout: formatDuration(timeouts.upstreamIdleSeconds),
     ...(timeouts.fillAbandonSeconds === null
@@ -53,7 +60,7 @@ export function describeConfig(config: Config): string {
         .filter((upstream) => upstream !== defaultUpstream || upstream.alias !== "default")
         .map((upstream) => [upstream.alias, describeUpstream(upstream)]),
     ),
-  }, { lineWidth: 0 });
+  };
 }
 
 function describeUpstream(upstream: Upstream): Record<string, unknown> {

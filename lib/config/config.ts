@@ -133,6 +133,12 @@ export interface Config {
     /** What upload addresses are sealed with, or null: a key of this process alone. */
     readonly secretKey: string | null;
   };
+  readonly admin: {
+    /** What opens pages and API to other machines, or null: they are this machine's alone. */
+    readonly token: string | null;
+    /** Whether anybody may read `/stats`. */
+    readonly isStatsPublic: boolean;
+  };
   readonly timeouts: {
     /** From sending a request until the upstream's response headers. */
     readonly upstreamHeadersSeconds: number;

@@ -190,6 +190,11 @@ export const SETTINGS = z.object({
     (value) => value.length >= 32 ? value : undefined,
     "write at least 32 characters, such as what `openssl rand -base64 32` prints",
   ).optional(),
+  ADMIN_TOKEN: text(
+    (value) => value.length >= 16 && !/\s/.test(value) ? value : undefined,
+    "write at least 16 characters without spaces, such as what `openssl rand -hex 24` prints",
+  ).optional(),
+  STATS_PUBLIC: boolean.default(false),
   UPSTREAM_HEADERS_TIMEOUT: timeout.default(30),
   UPSTREAM_MAX_CONNECTIONS: connections.default(64),
   UPSTREAM_IDLE_TIMEOUT: timeout.default(60),

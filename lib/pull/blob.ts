@@ -141,7 +141,7 @@ export function createBlobHandler(deps: BlobDeps): BlobHandler {
           digest,
           cache: "MISS",
           size: start.size,
-          open: (span) => fill.stream(span),
+          open: (span) => fill.stream(span, request.onSent),
         });
       default:
         return start satisfies never;

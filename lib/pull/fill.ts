@@ -36,6 +36,8 @@ export interface FillOptions {
   readonly expectedSize: number | undefined;
   readonly onReaders: (count: number) => void;
   readonly onEvent: (event: FillEvent) => void;
+  /** Is told of the bytes that the upstream sent. */
+  readonly onFetched: (bytes: number) => void;
   readonly signal: AbortSignal;
 }
 
@@ -63,6 +65,11 @@ export class FillTask {
     this.spool = new Spool(options.file, options.onReaders);
     this.#hash = createHash(splitDigest(options.digest).algorithm);
     this.#size = options.expectedSize;
+  }
+
+  /** In bytes, or undefined while nobody has said. */
+  get size(): number | undefined {
+    return this.#size;
   }
 
   /**
@@ -229,6 +236,7 @@ export class FillTask {
         signal: this.#options.signal,
         idleSeconds: this.#options.idleSeconds,
         write: (bytes) => {
+          this.#options.onFetched(bytes.length);
           if (this.#size !== undefined && this.spool.written + bytes.length > this.#size) {
             throw new WrongContentError(`more than ${this.#size} bytes came`);
           }

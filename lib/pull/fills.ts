@@ -6,6 +6,7 @@ import type { ByteSpan, ContentStore, PartialFile } from "../cache/store.ts";
 import { StoreError } from "../cache/store.ts";
 import { type Digest, splitDigest } from "../reference.ts";
 import type { Target } from "../routing/route.ts";
+import type { Transfers } from "../transfers.ts";
 import type { Origin } from "../upstream/origin.ts";
 import type { AccessProofs } from "./access.ts";
 import { type FillEvent, FillTask } from "./fill.ts";
@@ -32,8 +33,11 @@ export interface Fill {
   readonly written: number;
   /** Resolves when it has ended, in whatever way. */
   readonly ended: Promise<void>;
-  /** Follows the bytes. Only after `started` said `filling`. */
-  stream(span: ByteSpan | undefined): ReadableStream<Uint8Array<ArrayBuffer>>;
+  /** Follows the bytes, and tells how many were read. Only after `started` said `filling`. */
+  stream(
+    span: ByteSpan | undefined,
+    onSent?: (bytes: number) => void,
+  ): ReadableStream<Uint8Array<ArrayBuffer>>;
 }
 
 /** All transfers under way. */
@@ -59,6 +63,9 @@ export interface FillsOptions {
   /** How long a fill goes on after its last caller left, or null: to its end. */
   readonly abandonSeconds: number | null;
   readonly onEvent: (event: FillEvent) => void;
+  /** Is told of the bytes that upstreams sent. */
+  readonly onFetched: (bytes: number) => void;
+  readonly transfers: Transfers;
   /** Ends them all. */
   readonly lifetime: AbortSignal;
 }
@@ -117,6 +124,7 @@ function cachedFill(
     expectedSize: index.childSize(placeOf(target), digest),
     onReaders: (count) => abandoned.onReaders(count),
     onEvent: options.onEvent,
+    onFetched: options.onFetched,
     signal: AbortSignal.any([options.lifetime, abandoned.signal]),
   }, credential);
 
@@ -137,6 +145,16 @@ function cachedFill(
     using _timer = abandoned;
     const opening = await opened;
     if (opening.kind !== "filling") return;
+    using _transfer = options.transfers.begin({
+      kind: "fill",
+      client: null,
+      upstream: target.upstream.registry,
+      repository: target.repository,
+      digest,
+      cache: null,
+      bytes: () => task.spool.written,
+      total: () => task.size ?? null,
+    });
     await task.run(opening.transfer);
   }
 
@@ -153,7 +171,7 @@ function cachedFill(
       return task.spool.written;
     },
     ended: run().catch(() => undefined),
-    stream: (span) => task.spool.stream(span),
+    stream: (span, onSent) => task.spool.stream(span, onSent),
   };
   // `started` carries a failure to whoever waits; nobody may be waiting.
   fill.started.catch(() => undefined);

@@ -58,6 +58,8 @@ export interface ManifestSourceOptions {
   /** How long an upstream's 404 is believed. */
   readonly negativeTtlSeconds: number;
   readonly now: () => number;
+  /** Is told of the bytes that upstreams sent. */
+  readonly onFetched: (bytes: number) => void;
   /** Ends the source's requests: they are shared and belong to no caller. */
   readonly lifetime: AbortSignal;
 }
@@ -122,6 +124,7 @@ export function createManifestSource(options: ManifestSourceOptions): ManifestSo
         const answer = await origin.ask(request(question, "GET"));
         if (answer.kind === "pass") return answer;
         const manifest = await readManifest(answer.response, target, reference);
+        options.onFetched(manifest.size);
         proofs.remember(target, credential);
         return { kind: "manifest", manifest };
       }),

@@ -15,6 +15,8 @@ export interface PullRequest {
   readonly finished: Promise<void>;
   /** Where handlers note what the request's log line and metrics say. */
   readonly note: (facts: PullFacts) => void;
+  /** Where handlers that see the body's bytes tell of them. */
+  readonly onSent: (bytes: number) => void;
 }
 
 /** How the cache took part: `BYPASS` where nothing was looked up or stored. */

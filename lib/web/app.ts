@@ -1,44 +1,72 @@
-/** Everything outside `/v2`: the root, health and statistics. */
+/** Everything outside `/v2`: the root, health and statistics, and what is for the admin. */
 import { Hono } from "hono";
 import type { CacheIndex } from "../cache/index.ts";
+import type { Inventory } from "../cache/inventory.ts";
 import type { ContentStore } from "../cache/store.ts";
+import type { TrafficLog } from "../cache/traffic.ts";
 import type { Config } from "../config/config.ts";
+import { RegistryError } from "../errors.ts";
 import { describeCause } from "../log.ts";
 import type { Fills } from "../pull/fills.ts";
 import type { Router } from "../routing/router.ts";
-import type { ConnectionCount } from "../upstream/connections.ts";
-import type { HostHealth } from "../upstream/health.ts";
-import type { Quota } from "../upstream/quota.ts";
 import { VERSION } from "../version.ts";
+import { type ApiDeps, createApi } from "./admin/api.ts";
+import { createCachedImages } from "./admin/cached_images.ts";
+import { createGate, type WebEnv } from "./admin/gate.ts";
+import { createOverview, type OverviewDeps } from "./admin/overview.ts";
+import { createSessions } from "./admin/session.ts";
+import { createTrafficView } from "./admin/traffic_view.ts";
+import { createTries } from "./admin/tries.ts";
 import { type CacheStats, createHealthApp, type Readiness } from "./health.ts";
 import { rootResponse } from "./root.ts";
+import type { Visit } from "./visit.ts";
 
 /** What the pages are made of. */
-export interface WebOptions {
-  readonly cacheConfig: Config["cache"];
+export interface WebOptions
+  extends
+    Omit<OverviewDeps, "activeFills">,
+    Pick<ApiDeps, "transfers" | "warm" | "explain" | "probe"> {
+  readonly config: Config;
+  /** The configuration in effect, without secrets. */
+  readonly configValues: Readonly<Record<string, unknown>>;
   readonly router: Router;
   readonly index: CacheIndex;
+  readonly inventory: Inventory;
+  readonly traffic: TrafficLog;
   readonly store: ContentStore;
   readonly fills: Fills;
-  readonly quota: () => readonly Quota[];
-  readonly hosts: () => readonly HostHealth[];
-  readonly connections: () => readonly ConnectionCount[];
   readonly lastEvictionAt: () => Date | null;
-  /** Whether the process is about to end and should be sent no more requests. */
-  readonly isDraining: () => boolean;
-  readonly startedAt: Date;
 }
 
-/** A request outside `/v2`, with the client's own word for this host. */
-export type WebHandler = (request: Request, host: string) => Response | Promise<Response>;
+/** A request outside `/v2`. */
+export type WebHandler = (visit: Visit) => Response | Promise<Response>;
 
 /** Makes the handler. */
 export function createWebApp(options: WebOptions): WebHandler {
-  const app = new Hono<{ Bindings: { host: string } }>();
-  app.get(
-    "/",
-    (context) => rootResponse(options.router, new URL(context.req.url), context.env.host),
-  );
+  const { config, fills, now } = options;
+  const { token, isStatsPublic } = config.admin;
+  const gate = createGate({
+    sessions: createSessions(token, now),
+    tries: createTries(now),
+    hasToken: token !== null,
+    trustedProxies: config.trustedProxies,
+  });
+  const overview = createOverview({ ...options, activeFills: () => fills.active });
+  const images = createCachedImages({ ...options, ...config });
+  const traffic = createTrafficView(options.traffic, now);
+  const app = new Hono<WebEnv>();
+  app.onError((error, context) => {
+    if (error instanceof RegistryError) return error.toResponse(context.req.method);
+    throw error;
+  });
+  app.get("/", (context) => {
+    const { url, host } = context.env.visit;
+    return rootResponse(options.router, url, host);
+  });
+  app.use("/stats/*", async (context, next) => {
+    if (!isStatsPublic) gate.admit(context);
+    await next();
+  });
   app.route(
     "/",
     createHealthApp({
@@ -49,11 +77,15 @@ export function createWebApp(options: WebOptions): WebHandler {
       quota: options.quota,
       hosts: options.hosts,
       connections: options.connections,
-      cacheConfig: options.cacheConfig,
+      cacheConfig: config.cache,
     }),
   );
+  app.route(
+    "/api/v1",
+    createApi({ ...options, gate, overview, images, traffic, config: options.configValues }),
+  );
   app.notFound((context) => context.json({ message: "not found" }, 404));
-  return (request, host) => app.fetch(request, { host });
+  return (visit) => app.fetch(visit.request, { visit });
 }
 
 async function readiness(options: WebOptions): Promise<Readiness> {

@@ -3,15 +3,17 @@
  * becomes the registry's JSON with the challenge that this client can follow.
  */
 import { credentialOf, usesAccount } from "../auth/credential.ts";
+import type { Place } from "../cache/index.ts";
 import type { Upstream } from "../config/config.ts";
 import { RegistryError } from "../errors.ts";
 import type { ClientOrigin } from "../http.ts";
 import type { BlobHandler } from "../pull/blob.ts";
 import { type CatalogHandler, type ListingHandler, upstreamQuery } from "../pull/listing.ts";
 import type { ManifestHandler } from "../pull/manifest.ts";
-import type { PullFacts, PullRequest } from "../pull/request.ts";
+import { placeOf, type PullFacts, type PullRequest } from "../pull/request.ts";
 import type { PushHandler, PushRoute } from "../push/push.ts";
 import type { PushMethod, PushRequest } from "../push/request.ts";
+import { type Digest, parseDigest } from "../reference.ts";
 import { clientChallenge } from "../relay/challenge.ts";
 import { neededScopes } from "../relay/needed_scope.ts";
 import type { Ping } from "../relay/ping.ts";
@@ -38,6 +40,8 @@ export interface RegistryRequest {
   readonly finished: Promise<void>;
   /** Filled in on the way. */
   readonly facts: RequestFacts;
+  /** Is told of bytes that the client was sent, where they are seen. */
+  readonly onSent: (bytes: number) => void;
 }
 
 /** Serves `/v2`. Throws nothing but defects. */
@@ -51,6 +55,8 @@ export interface RegistryDeps {
   readonly token: TokenEndpoint;
   readonly manifest: ManifestHandler;
   readonly blob: BlobHandler;
+  /** Is told of each manifest that is served whole. */
+  readonly onManifest: (place: Place, digest: Digest) => void;
   readonly listing: ListingHandler;
   readonly catalog: CatalogHandler;
   readonly push: PushHandler;
@@ -71,6 +77,10 @@ export function createRegistryHandler(deps: RegistryDeps): RegistryHandler {
     } catch (error) {
       if (!(error instanceof RegistryError)) throw error;
       response = withChallenge(error, input, route).toResponse(request.method);
+    }
+    if (route.kind === "manifest" && request.method === "GET" && response.status === 200) {
+      const digest = parseDigest(response.headers.get("docker-content-digest") ?? "");
+      if (digest !== undefined) deps.onManifest(placeOf(route.target), digest);
     }
     response.headers.set("docker-distribution-api-version", "registry/2.0");
     if (subject?.addressing.kind === "ns") {
@@ -125,7 +135,7 @@ export function createRegistryHandler(deps: RegistryDeps): RegistryHandler {
 
   /** A read of a repository, or of what a registry holds. */
   function readOf(
-    { request, facts, finished }: RegistryRequest,
+    { request, facts, finished, onSent }: RegistryRequest,
     { upstream }: { upstream: Upstream },
   ): PullRequest {
     return {
@@ -135,6 +145,7 @@ export function createRegistryHandler(deps: RegistryDeps): RegistryHandler {
       signal: request.signal,
       finished,
       note: (noted) => Object.assign(facts, noted),
+      onSent,
     };
   }
 

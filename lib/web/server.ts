@@ -5,7 +5,10 @@
 import { getLogger } from "@logtape/logtape";
 import { RegistryError } from "../errors.ts";
 import { clientOrigin } from "../http.ts";
+import type { TrafficLog, TrafficSample } from "../cache/traffic.ts";
+import type { TransferFacts, Transfers } from "../transfers.ts";
 import type { RegistryHandler, RequestFacts } from "./registry.ts";
+import type { Visit } from "./visit.ts";
 
 const log = getLogger(["entrepot", "request"]);
 
@@ -13,7 +16,9 @@ const log = getLogger(["entrepot", "request"]);
 export interface ServerDeps {
   readonly registry: RegistryHandler;
   /** Everything outside `/v2`. */
-  readonly web: (request: Request, host: string) => Response | Promise<Response>;
+  readonly web: (visit: Visit) => Response | Promise<Response>;
+  readonly transfers: Transfers;
+  readonly traffic: Pick<TrafficLog, "add">;
   readonly publicUrl: URL | null;
   readonly trustedProxies: readonly string[];
 }
@@ -39,16 +44,26 @@ export function createServer(
     const id = crypto.randomUUID();
     const facts: RequestFacts = { route: "web" };
     const signal = request.signal;
+    let sent: number | null = null;
+    const onSent = (bytes: number): void => {
+      sent = (sent ?? 0) + bytes;
+    };
     let response: Response;
     try {
       const isRegistry = url.pathname === "/v2" || url.pathname.startsWith("/v2/");
       response = isRegistry
-        ? await deps.registry({ request, url, origin, host, facts, finished })
-        : await deps.web(request, host);
+        ? await deps.registry({ request, url, origin, host, facts, finished, onSent })
+        : await deps.web({ request, url, origin, host, peer: seen.peer });
     } catch (error) {
       response = failure(error, id, signal.aborted).toResponse(request.method);
     }
     response.headers.set("x-request-id", id);
+    if (facts.route === "blob" && request.method === "GET" && response.body !== null) {
+      const transfer = deps.transfers.begin(
+        describeTransfer(response, facts, origin.clientAddress, () => sent),
+      );
+      finished.finally(() => transfer[Symbol.dispose]());
+    }
 
     const note = (outcome: "completed" | "aborted") =>
       log.info("{method} {path} {status}", () => ({
@@ -65,7 +80,56 @@ export function createServer(
         userAgent: request.headers.get("user-agent"),
       }));
     info.completed.then(() => note("completed"), () => note("aborted"));
+    if (isPull(facts, request.method)) {
+      const length = Number(response.headers.get("content-length") ?? 0);
+      const end = (servedBytes: number): void =>
+        deps.traffic.add(
+          sampleOf(facts, response.status, servedBytes, performance.now() - startedAt),
+        );
+      const whole = response.body === null ? 0 : length;
+      info.completed.then(() => end(sent ?? whole), () => end(sent ?? 0));
+    }
     return response;
+  };
+}
+
+function isPull({ route }: RequestFacts, method: string): boolean {
+  return (route === "manifest" || route === "blob") && (method === "GET" || method === "HEAD");
+}
+
+function sampleOf(
+  { cache, route }: RequestFacts,
+  status: number,
+  servedBytes: number,
+  durationMs: number,
+): Partial<TrafficSample> {
+  return {
+    requests: 1,
+    hits: cache === "HIT" || cache === "STALE" ? 1 : 0,
+    errors: status >= 500 ? 1 : 0,
+    servedBytes,
+    // A blob that goes past the cache is fetched for this client alone.
+    fetchedBytes: route === "blob" && cache === "BYPASS" ? servedBytes : 0,
+    durationMs,
+  };
+}
+
+function describeTransfer(
+  { headers }: Response,
+  facts: RequestFacts,
+  client: string,
+  bytes: () => number | null,
+): TransferFacts {
+  const length = headers.get("content-length");
+  return {
+    kind: "serve",
+    client,
+    upstream: facts.upstream ?? "",
+    repository: facts.repository ?? "",
+    digest: headers.get("docker-content-digest") ?? "",
+    cache: facts.cache ?? null,
+    bytes,
+    total: () => length === null ? null : Number(length),
   };
 }
 

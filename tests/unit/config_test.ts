@@ -73,6 +73,7 @@ Deno.test("without configuration the documented defaults hold", () => {
       pushes: false,
     },
     push: { maxManifestBytes: 16 * 1024 ** 2, secretKey: null },
+    admin: { token: null, isStatsPublic: false },
     timeouts: {
       upstreamHeadersSeconds: 30,
       upstreamIdleSeconds: 60,
@@ -658,4 +659,15 @@ Deno.test("a fault in a warm-up names its entry and its field", () => {
     ["warm:\n  - image: [a]", "warm[0].image: there is no such key; did you mean images?"],
   ];
   for (const [yaml, expected] of cases) assertStringIncludes(fileFaults(yaml).message, expected);
+});
+
+Deno.test("an admin token is long, has no spaces, and is never shown", () => {
+  const token = "correct-horse-battery";
+  assertEquals(configOf({ ADMIN_TOKEN: token, STATS_PUBLIC: "yes" }).admin, {
+    token,
+    isStatsPublic: true,
+  });
+  const short = faultsOf({ ADMIN_TOKEN: "too-short-a-one" });
+  assertStringIncludes(short.message, "ADMIN_TOKEN");
+  assertFalse(short.message.includes("too-short-a-one"));
 });

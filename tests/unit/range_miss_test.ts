@@ -14,6 +14,7 @@ function requestOf(range: string): PullRequest {
     signal: new AbortController().signal,
     finished: Promise.resolve(),
     note: () => undefined,
+    onSent: () => undefined,
   };
 }
 
