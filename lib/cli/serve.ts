@@ -5,6 +5,7 @@ import type { Config } from "../config/config.ts";
 import { configureLog, describeCause, flushLog } from "../log.ts";
 import type { Fills } from "../pull/fills.ts";
 import { VERSION } from "../version.ts";
+import { listen, type Listener } from "../web/listener.ts";
 import { compose } from "./compose.ts";
 
 const log = getLogger(["entrepot"]);
@@ -32,9 +33,9 @@ export async function serve(config: Config, warnings: readonly string[]): Promis
   const readiness = { isDraining: false };
   const { handler, fills, warm } = compose(config, cache, lifetime.signal, readiness);
 
-  let server: Deno.HttpServer;
+  let server: Listener;
   try {
-    server = Deno.serve({
+    server = listen({
       hostname: config.listen.host,
       port: config.listen.port,
       onListen: ({ hostname, port }) =>
@@ -76,7 +77,7 @@ function signalled(): Promise<void> {
 
 /** Takes no more requests, lets transfers finish, and ends what is left after the grace time. */
 async function drain(
-  server: Deno.HttpServer,
+  server: Listener,
   fills: Fills,
   lifetime: AbortController,
   graceSeconds: number,

@@ -144,6 +144,10 @@ Deno.test({
       await t.step(kind, async () => {
         await product.stop();
         await damage(join(product.cacheDir, "index.sqlite"));
+        if (kind === "lost") {
+          const env = { CACHE_DIR: product.cacheDir };
+          assertEquals((await runEntrepot(["verify"], { env })).code, 0);
+        }
         await product.restart();
         world.hubFront.intercept = () => new Response(null, { status: 503 });
         for (const path of [manifestPath("public/a", "1"), blobPath("public/a", layerOf(image))]) {

@@ -26,8 +26,14 @@ Exit codes: 0, 1 where something is wrong (repaired or not), 64, 78 for a bad co
     const { config: { cache } } = readConfig(dependencies);
     const isJson = values.json === true;
     const repair = values.repair === true;
+    const path = join(cache.dir, "index.sqlite");
+    if (!isThere(cache.dir)) {
+      dependencies.stderr(`entrepot: verify: there is no cache in ${cache.dir}\n`);
+      return EXIT.failure;
+    }
     const disk = openDiskStore(cache.dir);
-    using index = openSqliteIndex(join(cache.dir, "index.sqlite"));
+    // A lost index is made anew by the next start, from what it finds; not by an empty file here.
+    using index = openSqliteIndex(isThere(path) ? path : ":memory:");
     const faults: VerifyFault[] = [];
     const { contents, bytes } = await verifyStore({ disk, index }, {
       repair,
@@ -47,6 +53,16 @@ Exit codes: 0, 1 where something is wrong (repaired or not), 64, 78 for a bad co
     return faults.length === 0 ? EXIT.ok : EXIT.failure;
   },
 };
+
+function isThere(path: string): boolean {
+  try {
+    Deno.statSync(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
 
 function describeFault(fault: VerifyFault): string {
   switch (fault.kind) {
