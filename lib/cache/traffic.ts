@@ -54,7 +54,8 @@ const ADD = `INSERT INTO traffic VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO 
   fetched = fetched + excluded.fetched, duration_ms = duration_ms + excluded.duration_ms,
   quota_left = coalesce(min(quota_left, excluded.quota_left), quota_left, excluded.quota_left)`;
 const FORGET = "DELETE FROM traffic WHERE minute < ?";
-const SINCE = `SELECT minute * 60000 / ?2 AS step, sum(requests) AS requests, sum(hits) AS hits,
+const SINCE =
+  `SELECT minute * 60000 / CAST(?2 AS INTEGER) AS step, sum(requests) AS requests, sum(hits) AS hits,
     sum(errors) AS errors, sum(served) AS served, sum(fetched) AS fetched,
     sum(duration_ms) AS duration_ms, min(quota_left) AS quota_left
   FROM traffic WHERE minute >= ?1 GROUP BY step ORDER BY step`;

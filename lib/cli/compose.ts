@@ -30,6 +30,7 @@ import { createConnectionLimit } from "../upstream/connections.ts";
 import { createHealthWatch } from "../upstream/health.ts";
 import { createOrigin } from "../upstream/origin.ts";
 import { createWarmJobs, type WarmJobs } from "../warm/jobs.ts";
+import { sampleHubQuota } from "../web/admin/hub_quota.ts";
 import { createWebApp } from "../web/app.ts";
 import { createRegistryHandler } from "../web/registry.ts";
 import { createServer } from "../web/server.ts";
@@ -178,6 +179,7 @@ export function compose(
     now,
     lifetime,
   });
+  sampleHubQuota(quota.snapshot, traffic, lifetime);
   const web = createWebApp({
     config,
     configValues: configValues(config),

@@ -156,6 +156,11 @@ export function accountHolder({ username }: { readonly username: string }): Hold
   return `account:${username}`;
 }
 
+/** Whether the proxy itself asks as this holder, and not only a caller. */
+export function isOwnHolder(holder: Holder): boolean {
+  return !holder.startsWith("caller:");
+}
+
 /** The holders that the proxy itself asks as. */
 function ownHolders({ auth }: Upstream): readonly Holder[] {
   return auth.kind === "account" ? [auth, ...auth.others].map(accountHolder) : [ANONYMOUS_HOLDER];

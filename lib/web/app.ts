@@ -18,6 +18,9 @@ import { createSessions } from "./admin/session.ts";
 import { createTrafficView } from "./admin/traffic_view.ts";
 import { createTries } from "./admin/tries.ts";
 import { type CacheStats, createHealthApp, type Readiness } from "./health.ts";
+import { createAssets } from "./pages/assets.ts";
+import { createPages, showStart, wantsPage } from "./pages/pages.tsx";
+import { secureHeaders } from "./pages/security.ts";
 import { rootResponse } from "./root.ts";
 import type { Visit } from "./visit.ts";
 
@@ -59,8 +62,11 @@ export function createWebApp(options: WebOptions): WebHandler {
     if (error instanceof RegistryError) return error.toResponse(context.req.method);
     throw error;
   });
+  app.use(secureHeaders());
+  const pages = { ...options, gate, overview, images, traffic };
   app.get("/", (context) => {
-    const { url, host } = context.env.visit;
+    const { request, url, host } = context.env.visit;
+    if (wantsPage(request)) return showStart(context, pages);
     return rootResponse(options.router, url, host);
   });
   app.use("/stats/*", async (context, next) => {
@@ -84,6 +90,8 @@ export function createWebApp(options: WebOptions): WebHandler {
     "/api/v1",
     createApi({ ...options, gate, overview, images, traffic, config: options.configValues }),
   );
+  app.route("/assets", createAssets());
+  app.route("/", createPages(pages));
   app.notFound((context) => context.json({ message: "not found" }, 404));
   return (visit) => app.fetch(visit.request, { visit });
 }

@@ -11,6 +11,7 @@ import {
   startBench,
   transfers,
 } from "./pulling.ts";
+import { pullAll } from "./pull_all.ts";
 
 interface ShownImage {
   name: string;
@@ -26,18 +27,10 @@ async function images(bench: Bench, query = ""): Promise<{ images: ShownImage[];
   return JSON.parse((await bench.ask(`/api/v1/images${query}`)).text);
 }
 
-/** Pulls manifests and blobs of the first platform, as an engine does. */
-async function pull(bench: Bench, repository: string, tag = "1"): Promise<void> {
-  const image = await bench.world.seed(repository, undefined, tag);
-  const [platform] = image.platforms;
-  assert(platform !== undefined);
-  const prefix = `/v2/${repository}`;
-  await bench.ask(`${prefix}/manifests/${tag}`);
-  await bench.ask(`${prefix}/manifests/${platform.manifest.digest}`);
-  for (const blob of [platform.config, ...platform.layers]) {
-    assertEquals((await bench.ask(blobPath(repository, blob))).status, 200);
-  }
-  await bench.settle();
+/** Pulls an image that is pushed first where it is not there. */
+async function pull(bench: Bench, repository: string): Promise<void> {
+  await bench.world.seed(repository);
+  await pullAll(bench, repository);
 }
 
 Deno.test({

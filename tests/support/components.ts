@@ -33,6 +33,7 @@ export const COMPONENTS = {
   redis: { commands: ["redis-server"], packages: ["redis-server"] },
   nginx: { commands: ["nginx"], packages: ["nginx-light"] },
   openssl: { commands: ["openssl"], packages: ["openssl"] },
+  chromium: { commands: ["chromium"], packages: ["chromium", "fonts-noto-cjk"] },
   busybox: { commands: ["busybox"], packages: ["busybox-static"] },
   namespace: {
     commands: ["unshare", "nsenter", "mount"],

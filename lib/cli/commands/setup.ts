@@ -3,6 +3,7 @@ import type { Config } from "../../config/config.ts";
 import { ownUrl } from "../../config/own_url.ts";
 import { describeCause } from "../../log.ts";
 import { ENGINES, type EngineSetup, type ProxyAddress, SetupError } from "../../setup/engine.ts";
+import { hubMirrorOf } from "../../setup/hub_mirror.ts";
 import { setUpEngine } from "../../setup/setup.ts";
 import { parseOrigin } from "../address_option.ts";
 import {
@@ -117,16 +118,6 @@ function proxyAddress(config: Config, { values }: CommandLine<typeof OPTIONS>): 
     throw new UsageError(`${unknown} is not served here; these are: ${served.join(", ")}`);
   }
   return { base, registries, hubMirror: hubMirrorOf(config, base) };
-}
-
-/** Docker asks a mirror for Docker Hub's names at its root. */
-function hubMirrorOf({ defaultUpstream, upstreams, customDomain }: Config, base: URL): URL | null {
-  if (defaultUpstream?.registry === "docker.io") return base;
-  const hub = upstreams.find(({ registry }) => registry === "docker.io");
-  if (hub === undefined || customDomain === null) return null;
-  const url = new URL(base);
-  url.hostname = `${hub.alias}.${customDomain}`;
-  return url;
 }
 
 function ownAddress({ publicUrl, listen }: Config): URL {

@@ -37,11 +37,7 @@ export interface ApiDeps {
 export function createApi(deps: ApiDeps): Hono<WebEnv> {
   const { gate, overview, transfers, warm } = deps;
   const app = new Hono<WebEnv>();
-  const events = createEventStreams({
-    event: "transfers",
-    value: () => transfers.snapshot(),
-    isOver: deps.isDraining,
-  });
+  const events = createEventStreams({ event: "transfers", isOver: deps.isDraining });
 
   app.use(async (context, next) => {
     const { method } = context.req;
@@ -56,7 +52,7 @@ export function createApi(deps: ApiDeps): Hono<WebEnv> {
   app.get("/events", (context) => {
     // HEAD runs through here as well, and nobody would end its stream.
     if (context.req.method === "HEAD") return context.body(null);
-    return events.open(context.env.visit.request.signal);
+    return events.open(context.env.visit.request.signal, transfers.snapshot);
   });
   app.get("/config", (context) => context.json(deps.config));
 

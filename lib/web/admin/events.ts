@@ -6,23 +6,26 @@ const TICK_MS = 1000;
 const SILENCE_TICKS = 15;
 const MAX_STREAMS = 64;
 
-/** Makes responses that follow a value. */
+/** Makes responses that follow values. */
 export interface EventStreams {
   /** @throws {RegistryError} where too many follow already. */
-  open(signal: AbortSignal): Response;
+  open(signal: AbortSignal, value: () => unknown): Response;
 }
 
 /**
- * Makes the streams: each sends the value once a second where it differs from the one before, under
+ * Makes the streams: each sends its value once a second where it differs from the one before, under
  * the event's name. They end with the client, and when `isOver` says so.
  */
 export function createEventStreams(
-  options: { event: string; value: () => unknown; isOver: () => boolean },
+  options: { event: string; isOver: () => boolean },
 ): EventStreams {
   const encoder = new TextEncoder();
   let open = 0;
 
-  function follow(signal: AbortSignal): ReadableStream<Uint8Array<ArrayBuffer>> {
+  function follow(
+    signal: AbortSignal,
+    value: () => unknown,
+  ): ReadableStream<Uint8Array<ArrayBuffer>> {
     let timer: ReturnType<typeof setInterval> | undefined;
     const end = (): void => {
       if (timer === undefined) return;
@@ -42,7 +45,7 @@ export function createEventStreams(
           }
           // Who does not read gets the newest value later, not all of them.
           if ((controller.desiredSize ?? 0) <= 0) return;
-          const text = JSON.stringify(options.value());
+          const text = JSON.stringify(value());
           if (text !== last) {
             controller.enqueue(encoder.encode(`event: ${options.event}\ndata: ${text}\n\n`));
             last = text;
@@ -58,11 +61,11 @@ export function createEventStreams(
   }
 
   return {
-    open(signal) {
+    open(signal, value) {
       if (open >= MAX_STREAMS) {
         throw new RegistryError("TOOMANYREQUESTS", `${MAX_STREAMS} follow the events already`);
       }
-      return new Response(follow(signal), {
+      return new Response(follow(signal, value), {
         headers: { "content-type": "text/event-stream", "x-accel-buffering": "no" },
       });
     },

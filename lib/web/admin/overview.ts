@@ -126,7 +126,7 @@ function describeUpstream(upstream: Upstream, isDefault: boolean): Configured {
 }
 
 /** Enough to tell one's own accounts apart. */
-function maskName(name: string): string {
+export function maskName(name: string): string {
   return name.length < 4 ? `${name.slice(0, 1)}***` : `${name.slice(0, 2)}***${name.slice(-1)}`;
 }
 
