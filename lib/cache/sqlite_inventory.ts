@@ -14,7 +14,10 @@ import type {
   RegistryEntry,
 } from "./inventory.ts";
 
-/** Pins by tag or digest, and how often manifests were served. */
+/**
+ * Pins by tag or digest, how often manifests were served, and ways to find links by what they are
+ * and whose they are.
+ */
 export const INVENTORY_SCHEMA = `
   CREATE TABLE IF NOT EXISTS pin (
     registry TEXT NOT NULL, repository TEXT NOT NULL, reference TEXT NOT NULL,
@@ -24,6 +27,9 @@ export const INVENTORY_SCHEMA = `
     registry TEXT NOT NULL, repository TEXT NOT NULL, digest TEXT NOT NULL, pulls INTEGER NOT NULL,
     PRIMARY KEY (registry, repository, digest)
   ) WITHOUT ROWID, STRICT;
+  CREATE INDEX IF NOT EXISTS link_digest ON link (digest);
+  CREATE INDEX IF NOT EXISTS link_manifest ON link (digest, registry, repository, media_type)
+    WHERE media_type IS NOT NULL;
 `;
 
 /** For a WITH RECURSIVE: `pinned(digest)` is all that pinned images need. */
@@ -35,13 +41,13 @@ export const PINNED = `pinned(digest) AS (
 )`;
 
 /** Tags, and manifests that neither a tag nor an index of their repository names. */
-const IMAGE = `image(registry, repository, tag, digest, media_type) AS (
-  SELECT t.registry, t.repository, t.tag, t.digest, l.media_type
+const IMAGE = `image(registry, repository, tag, digest, media_type, used_at) AS (
+  SELECT t.registry, t.repository, t.tag, t.digest, l.media_type, content.used_at
     FROM tag t JOIN link l USING (registry, repository, digest)
     JOIN content ON content.digest = t.digest
     WHERE l.media_type IS NOT NULL
   UNION ALL
-  SELECT l.registry, l.repository, NULL, l.digest, l.media_type
+  SELECT l.registry, l.repository, NULL, l.digest, l.media_type, content.used_at
     FROM link l JOIN content ON content.digest = l.digest
     WHERE l.media_type IS NOT NULL
       AND NOT EXISTS (SELECT 1 FROM tag t WHERE t.registry = l.registry
@@ -59,7 +65,7 @@ const BYTES = `(WITH RECURSIVE part(digest) AS (
 
 const SQL = {
   images: `WITH ${IMAGE}, i AS (
-      SELECT image.*, content.used_at FROM image JOIN content USING (digest) WHERE ${MATCHES}
+      SELECT *, count(*) OVER () AS total FROM image WHERE ${MATCHES}
       ORDER BY used_at DESC, registry, repository, tag LIMIT ?3 OFFSET ?4
     ) SELECT i.*, ${BYTES} AS bytes,
       coalesce((SELECT pulls FROM pull WHERE pull.registry = i.registry
@@ -68,11 +74,14 @@ const SQL = {
         AND pin.reference IN (i.tag, i.digest)) AS pinned
     FROM i ORDER BY used_at DESC, registry, repository, tag`,
   countImages: `WITH ${IMAGE} SELECT count(*) AS total FROM image WHERE ${MATCHES}`,
-  registries: `WITH ${IMAGE} SELECT registry, count(DISTINCT repository) AS repositories
-    FROM image GROUP BY registry ORDER BY registry`,
-  blobs: `SELECT digest, size, used_at,
-      (SELECT count(*) FROM link WHERE link.digest = content.digest) AS repositories
-    FROM content ORDER BY size DESC, digest LIMIT ? OFFSET ?`,
+  registries: `SELECT registry, count(DISTINCT repository) AS repositories
+    FROM link JOIN content USING (digest) WHERE media_type IS NOT NULL
+    GROUP BY registry ORDER BY registry`,
+  blobs: `WITH page AS (
+      SELECT * FROM content ORDER BY size DESC, digest LIMIT ? OFFSET ?
+    ) SELECT page.*,
+      (SELECT count(*) FROM link WHERE link.digest = page.digest) AS repositories
+    FROM page ORDER BY size DESC, digest`,
   children: `SELECT child.digest, child.size, content.digest IS NOT NULL AS cached
     FROM child LEFT JOIN content USING (digest) WHERE manifest = ?`,
   notePull: `INSERT INTO pull VALUES (?, ?, ?, 1) ON CONFLICT DO UPDATE SET pulls = pulls + 1`,
@@ -119,7 +128,9 @@ export function createSqliteInventory(db: DatabaseSync, onChange: () => void): I
   function images({ search, registry, offset, limit }: ImageQuery): ImagePage {
     const wanted = [registry, search.toLowerCase()];
     const rows = all("images", ...wanted, limit, offset);
-    const total = Number(all("countImages", ...wanted)[0]?.["total"] ?? 0);
+    // Behind the last page no row tells of the others.
+    const [counted] = rows.length > 0 ? rows : all("countImages", ...wanted);
+    const total = Number(counted?.["total"] ?? 0);
     return { images: rows.flatMap(toImage), total };
   }
 
