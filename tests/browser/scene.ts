@@ -13,7 +13,7 @@ import {
 import { pullAll } from "../integration/pull_all.ts";
 
 /** A host that fails: nobody listens there. */
-const NOBODY = "http://127.0.0.1:1";
+const NOBODY = "http://127.0.0.1:65001";
 
 /** Starts it. Its user closes it. */
 export async function fillPages(env: Record<string, string> = {}): Promise<Bench> {

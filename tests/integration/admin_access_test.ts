@@ -82,3 +82,48 @@ Deno.test("another site's page changes nothing on the machine that is trusted", 
   const own = await ask(url, { method: "DELETE" });
   assertEquals([own.status, errorCodes(own)], [404, ["NAME_UNKNOWN"]]);
 });
+
+Deno.test("a foreign page does not even ask, and no choice of language leads to another host", async () => {
+  await using product = await startEntrepot();
+  const foreign = { headers: { "sec-fetch-site": "cross-site" } };
+  assertEquals((await ask(`${product.url}/api/v1/status`, foreign)).status, 403);
+  const chosen = await ask(`${product.url}//evil.example/live?lang=zh`);
+  assertEquals([chosen.status, chosen.headers.get("location")], [303, "/evil.example/live"]);
+  for (const next of ["//evil.example", "/\\evil.example", "https://evil.example"]) {
+    const login = await ask(`${product.url}/login?next=${encodeURIComponent(next)}`);
+    assertEquals([login.status, login.headers.get("location")], [303, "/"]);
+  }
+});
+
+Deno.test("pages are framed by nobody and run their own files only", async () => {
+  await using product = await startEntrepot();
+  const headers = { accept: "text/html" };
+  for (const path of ["/", "/live", "/cache", "/login", "/nowhere"]) {
+    const answer = await ask(product.url + path, { headers });
+    const policy = answer.headers.get("content-security-policy") ?? "";
+    assert(policy.includes("frame-ancestors 'none'"), path);
+    assert(policy.includes("script-src 'self'") && !policy.includes("unsafe"), path);
+    assertEquals(answer.headers.get("x-content-type-options"), "nosniff");
+    assert(!/<style|style="|<script>|onclick=/.test(answer.text), path);
+  }
+  const json = await ask(product.url);
+  assertEquals(JSON.parse(json.text).service, "docker-registry-proxy");
+});
+
+Deno.test("what a visitor writes is shown as text", async () => {
+  await using product = await startEntrepot();
+  const headers = { accept: "text/html" };
+  const evil = encodeURIComponent(`"><img src=x onerror=alert(1)>`);
+  for (
+    const path of [
+      `/?image=${evil}`,
+      `/cache?search=${evil}`,
+      `/cache?done=pin&image=${evil}`,
+      `/cache/confirm?action=pin&image=${evil}`,
+    ]
+  ) {
+    const { status, text } = await ask(product.url + path, { headers });
+    assertEquals(status, 200, path);
+    assert(!text.includes("<img src=x"), path);
+  }
+});

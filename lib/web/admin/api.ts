@@ -3,9 +3,11 @@ import { Hono } from "hono";
 import type { Inventory } from "../../cache/inventory.ts";
 import type { Explanation } from "../../explain/explain.ts";
 import type { Probe } from "../../explain/probe.ts";
+import { RegistryError } from "../../errors.ts";
 import { splitImageName } from "../../image_name.ts";
 import type { Transfers } from "../../transfers.ts";
 import type { WarmJobs, WarmOrder } from "../../warm/jobs.ts";
+import { isCrossSite } from "../visit.ts";
 import { invalid, missing } from "./api_error.ts";
 import type { CachedImages } from "./cached_images.ts";
 import { createEventStreams } from "./events.ts";
@@ -41,8 +43,11 @@ export function createApi(deps: ApiDeps): Hono<WebEnv> {
 
   app.use(async (context, next) => {
     const { method } = context.req;
-    if (method === "GET" || method === "HEAD") gate.admit(context);
-    else gate.admitChange(context);
+    if (method === "GET" || method === "HEAD") {
+      gate.admit(context);
+      // A foreign page cannot read what is answered, but should not even ask.
+      if (isCrossSite(context.env.visit)) throw new RegistryError("DENIED", "ask from here");
+    } else gate.admitChange(context);
     await next();
   });
 

@@ -47,7 +47,9 @@ export function keepChoice(context: Context<WebEnv>): Response | null {
   const rest = new URLSearchParams(url.search);
   rest.delete("lang");
   rest.delete("theme");
-  return context.redirect(url.pathname + (rest.size === 0 ? "" : `?${rest}`), 303);
+  // Two slashes would name another host.
+  const path = url.pathname.replace(/^\/+/, "/");
+  return context.redirect(path + (rest.size === 0 ? "" : `?${rest}`), 303);
 }
 
 function findLanguage(text: string | undefined): Language | undefined {

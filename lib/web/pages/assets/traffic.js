@@ -60,7 +60,7 @@ function draw(element, times, series, stepSeconds) {
       scales: { y: { range: (_plot, _min, max) => [0, Math.max(max, 1) * 1.05] } },
       axes: [
         { ...axis, space: 70, values: (_plot, ticks) => ticks.map(timeOf(stepSeconds)) },
-        { ...axis, size: 64, values: (_plot, ticks) => ticks.map(formatOf(element.dataset.unit)) },
+        { ...axis, size: 78, values: (_plot, ticks) => ticks.map(formatOf(element.dataset.unit)) },
       ],
       series: [
         {
