@@ -32,6 +32,7 @@ export const COMPONENTS = {
   skopeo: { commands: ["skopeo"], packages: ["skopeo"] },
   redis: { commands: ["redis-server"], packages: ["redis-server"] },
   nginx: { commands: ["nginx"], packages: ["nginx-light"] },
+  load: { commands: ["wrk", "curl"], packages: ["wrk", "curl"] },
   openssl: { commands: ["openssl"], packages: ["openssl"] },
   chromium: { commands: ["chromium"], packages: ["chromium", "fonts-noto-cjk"] },
   busybox: { commands: ["busybox"], packages: ["busybox-static"] },
