@@ -32,6 +32,10 @@ export class LruMap<Key, Value> {
     this.#entries.delete(key);
   }
 
+  clear(): void {
+    this.#entries.clear();
+  }
+
   /** All values, that of the entry used longest ago first. */
   values(): IterableIterator<Value> {
     return this.#entries.values();

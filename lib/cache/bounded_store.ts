@@ -8,6 +8,7 @@ import type { Digest } from "../reference.ts";
 import { checkedContent, isContentOf } from "./checked_content.ts";
 import type { DiskPartial, DiskStore } from "./disk_store.ts";
 import type { CacheIndex } from "./index.ts";
+import { MAX_CONTENT_BYTES, MemoryContents } from "./memory_contents.ts";
 import { occupied, type Room } from "./room.ts";
 import { type ContentStore, type PartialFile, type StoredContent, StoreError } from "./store.ts";
 
@@ -29,6 +30,7 @@ export interface BoundedStoreOptions {
 /** Composes the store. */
 export function createBoundedStore(options: BoundedStoreOptions): ContentStore {
   const { disk, index, room } = options;
+  const memory = new MemoryContents();
   let complainedAt = -Infinity;
 
   /** What the index knows and the disk has lost is known no longer. */
@@ -36,6 +38,7 @@ export function createBoundedStore(options: BoundedStoreOptions): ContentStore {
     const size = index.contentSize(digest);
     if (size === undefined) return;
     index.dropContent(digest);
+    memory.delete(digest);
     room.release(size);
   }
 
@@ -52,6 +55,27 @@ export function createBoundedStore(options: BoundedStoreOptions): ContentStore {
   }
 
   function openKnown(digest: Digest, size: number): StoredContent | undefined {
+    return size > 0 && size <= MAX_CONTENT_BYTES && options.verifyReads === 0
+      ? openInMemory(digest, size)
+      : openFile(digest, size);
+  }
+
+  function openInMemory(digest: Digest, size: number): StoredContent | undefined {
+    const bytes = memory.get(digest) ?? disk.read(digest);
+    if (bytes === undefined) {
+      forget(digest);
+      return undefined;
+    }
+    if (bytes.length !== size) {
+      dropWrong(digest);
+      return undefined;
+    }
+    memory.set(digest, bytes);
+    index.touch(digest);
+    return contentOf(bytes);
+  }
+
+  function openFile(digest: Digest, size: number): StoredContent | undefined {
     const content = disk.open(digest);
     if (content === undefined) {
       forget(digest);
@@ -128,7 +152,7 @@ export function createBoundedStore(options: BoundedStoreOptions): ContentStore {
       if (index.contentSize(digest) !== undefined) return true;
       const file = begin(`small-${crypto.randomUUID()}`, bytes.length);
       try {
-        file.append(bytes);
+        await file.append(bytes);
         await file.commit(digest);
         return true;
       } catch (error) {
@@ -139,11 +163,22 @@ export function createBoundedStore(options: BoundedStoreOptions): ContentStore {
     },
     begin,
     remove(digest) {
+      memory.delete(digest);
       forget(digest);
       disk.remove(digest);
     },
     hold: (digest) => room.hold(digest),
     probe: () => disk.probe(),
+  };
+}
+
+function contentOf(bytes: Uint8Array<ArrayBuffer>): StoredContent {
+  return {
+    size: bytes.length,
+    bytes,
+    stream: (span) =>
+      new Blob([span === undefined ? bytes : bytes.subarray(span.start, span.end + 1)]).stream(),
+    [Symbol.dispose]: () => undefined,
   };
 }
 
@@ -157,9 +192,9 @@ function reservedFile(
     get written() {
       return file.written;
     },
-    append(bytes) {
+    async append(bytes) {
       reservation.grow(file.written + bytes.length);
-      file.append(bytes);
+      await file.append(bytes);
     },
     reserve: (bytes) => reservation.grow(bytes),
     open: () => file.open(),

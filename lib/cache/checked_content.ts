@@ -25,6 +25,7 @@ export function checkedContent(
 ): StoredContent {
   return {
     size: content.size,
+    bytes: null,
     stream: (span) =>
       span === undefined ? checkedStream(content.stream(), digest, onWrong) : content.stream(span),
     [Symbol.dispose]: () => content[Symbol.dispose](),

@@ -81,14 +81,17 @@ export function openDiskStore(dir: string): DiskStore {
       get written() {
         return written;
       },
-      append(bytes) {
-        guarded(() => {
+      async append(bytes) {
+        try {
           for (let offset = 0; offset < bytes.length;) {
-            const length = file.writeSync(bytes.subarray(offset));
+            // Not in this thread, which has the next bytes to read and to hash meanwhile.
+            const length = await file.write(bytes.subarray(offset));
             offset += length;
             written += length;
           }
-        });
+        } catch (cause) {
+          throw new StoreError("the disk refuses", { cause });
+        }
       },
       open: () => Deno.openSync(path),
       async commit(digest) {
@@ -188,6 +191,7 @@ function openContent(path: string): StoredContent | undefined {
   let isStreaming = false;
   return {
     size: file.statSync().size,
+    bytes: null,
     stream(span) {
       isStreaming = true;
       // The runtime's own stream of a whole file never passes through JavaScript.

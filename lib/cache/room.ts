@@ -10,6 +10,8 @@ const log = getLogger(["entrepot", "cache"]);
 /** Files occupy whole blocks, so that many small ones take more than their bytes. */
 const BLOCK_BYTES = 4096;
 const BATCH = 64;
+/** What the index may grow by until room is reserved again. */
+const INDEX_GROWTH_BYTES = 1 << 20;
 
 /** What the bounds are kept with. */
 export interface RoomOptions {
@@ -88,13 +90,13 @@ export class Room {
   /** Whether it fits into an empty cache: nothing has to go for what would not fit even then. */
   #couldFit(bytes: number): boolean {
     const { maxBytes, minFreeBytes, freeBytes, indexBytes } = this.#options;
-    return indexBytes() + bytes <= maxBytes &&
+    return indexBytes() + INDEX_GROWTH_BYTES + bytes <= maxBytes &&
       freeBytes() + this.#usedBytes - bytes >= minFreeBytes;
   }
 
   #fits(bytes: number): boolean {
     const { maxBytes, minFreeBytes, freeBytes, indexBytes } = this.#options;
-    return this.#usedBytes + indexBytes() + bytes <= maxBytes &&
+    return this.#usedBytes + indexBytes() + INDEX_GROWTH_BYTES + bytes <= maxBytes &&
       freeBytes() - bytes >= minFreeBytes;
   }
 

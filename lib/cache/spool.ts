@@ -43,9 +43,9 @@ export class Spool {
     return this.#file.written;
   }
 
-  /** Appends bytes, which are copied before this returns. @throws {StoreError} */
-  append(bytes: Uint8Array): void {
-    this.#file.append(bytes);
+  /** Appends bytes, which must not change until then. @throws {StoreError} */
+  async append(bytes: Uint8Array): Promise<void> {
+    await this.#file.append(bytes);
     this.#wakeReaders();
   }
 

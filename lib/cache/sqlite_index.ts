@@ -43,6 +43,7 @@ export function openSqliteIndex(path: string, now: () => number = Date.now): Sql
   let complainedAt = -Infinity;
   let revision = 0;
   const traffic = createTrafficLog(db, attempt, now);
+  const inventory = createSqliteInventory(db, () => revision++);
   const timer = setInterval(flush, FLUSH_MS);
   Deno.unrefTimer(timer);
 
@@ -71,6 +72,7 @@ export function openSqliteIndex(path: string, now: () => number = Date.now): Sql
     attempt(() => {
       db.exec("BEGIN");
       try {
+        inventory.flushPulls();
         for (const [digest, at] of touched) {
           sql.touch.run(at, digest);
           sql.touchChildren.run(at, digest);
@@ -88,7 +90,7 @@ export function openSqliteIndex(path: string, now: () => number = Date.now): Sql
   }
 
   return {
-    inventory: createSqliteInventory(db, () => revision++),
+    inventory,
     traffic,
     putContent: (digest, size) => void attempt(() => sql.putContent.run(digest, size, tick())),
     dropContent(digest) {

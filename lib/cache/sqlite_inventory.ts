@@ -84,7 +84,8 @@ const SQL = {
     FROM page ORDER BY size DESC, digest`,
   children: `SELECT child.digest, child.size, content.digest IS NOT NULL AS cached
     FROM child LEFT JOIN content USING (digest) WHERE manifest = ?`,
-  notePull: `INSERT INTO pull VALUES (?, ?, ?, 1) ON CONFLICT DO UPDATE SET pulls = pulls + 1`,
+  notePull: `INSERT INTO pull VALUES (?, ?, ?, ?)
+    ON CONFLICT DO UPDATE SET pulls = pulls + excluded.pulls`,
   tagged: "SELECT digest FROM tag WHERE registry = ? AND repository = ? AND tag = ?",
   linked: `SELECT digest FROM link
     WHERE registry = ? AND repository = ? AND digest = ? AND media_type IS NOT NULL`,
@@ -111,8 +112,16 @@ const SQL = {
 
 type Row = Record<string, unknown>;
 
+/** The inventory, with what it collects. */
+export interface SqliteInventory extends Inventory {
+  /** Writes the pulls that are collected. */
+  flushPulls(): void;
+}
+
 /** Makes the inventory; the tables are there. `onChange` is told where names or links are gone. */
-export function createSqliteInventory(db: DatabaseSync, onChange: () => void): Inventory {
+export function createSqliteInventory(db: DatabaseSync, onChange: () => void): SqliteInventory {
+  /** Pulls that are not written yet: a busy manifest is pulled thousands of times a second. */
+  const pulls = new Map<string, { place: Place; digest: Digest; count: number }>();
   const prepared = new Map<string, ReturnType<DatabaseSync["prepare"]>>();
 
   function statement(name: keyof typeof SQL): ReturnType<DatabaseSync["prepare"]> {
@@ -125,7 +134,15 @@ export function createSqliteInventory(db: DatabaseSync, onChange: () => void): I
     return statement(name).all(...values);
   }
 
+  function flushPulls(): void {
+    for (const { place, digest, count } of pulls.values()) {
+      statement("notePull").run(...keyOf(place), digest, count);
+    }
+    pulls.clear();
+  }
+
   function images({ search, registry, offset, limit }: ImageQuery): ImagePage {
+    flushPulls();
     const wanted = [registry, search.toLowerCase()];
     const rows = all("images", ...wanted, limit, offset);
     // Behind the last page no row tells of the others.
@@ -181,7 +198,13 @@ export function createSqliteInventory(db: DatabaseSync, onChange: () => void): I
       })),
     blobs: ({ limit, offset }) => all("blobs", limit, offset).flatMap(toBlob),
     childrenOf: (manifest) => all("children", manifest).flatMap(toChild),
-    notePull: (place, digest) => void statement("notePull").run(...keyOf(place), digest),
+    notePull(place, digest) {
+      const key = JSON.stringify([...keyOf(place), digest]);
+      const known = pulls.get(key);
+      if (known === undefined) pulls.set(key, { place, digest, count: 1 });
+      else known.count++;
+    },
+    flushPulls,
     has: (image) => digestOf(image) !== undefined,
     pin: ({ place, reference }) => void statement("pin").run(...keyOf(place), reference),
     unpin: ({ place, reference }) => void statement("unpin").run(...keyOf(place), reference),

@@ -11,6 +11,8 @@ export interface ByteSpan {
 export interface StoredContent extends Disposable {
   /** In bytes. */
   readonly size: number;
+  /** All of it, where it is in memory; not to be changed. */
+  readonly bytes: Uint8Array<ArrayBuffer> | null;
   /** The bytes, or a span of them. May be called once; owns the file from then on. */
   stream(span?: ByteSpan): ReadableStream<Uint8Array<ArrayBuffer>>;
 }
@@ -19,8 +21,12 @@ export interface StoredContent extends Disposable {
 export interface PartialFile {
   /** Bytes written so far, those of an earlier process included. */
   readonly written: number;
-  /** Appends all the bytes. @throws {StoreError} where the disk refuses. */
-  append(bytes: Uint8Array): void;
+  /**
+   * Appends all the bytes, which must not change until then; one call at a time.
+   *
+   * @throws {StoreError} where the disk refuses; `written` says how much it took.
+   */
+  append(bytes: Uint8Array): Promise<void>;
   /** Takes room for so many bytes in all, now that they are known. @throws {StoreError} */
   reserve(bytes: number): void;
   /** Opens what is written for reading beside the writer. */

@@ -64,6 +64,7 @@ export function createBlobHandler(deps: BlobDeps): BlobHandler {
       digest,
       cache: "HIT",
       size: content.size,
+      bytes: content.bytes,
       open(span) {
         const next = first ?? store.open(digest);
         first = undefined;

@@ -12,6 +12,8 @@ export interface ReadableBlob {
   readonly cache: CacheResult;
   /** In bytes; undefined where the upstream did not say. */
   readonly size: number | undefined;
+  /** All of it, where it is in memory. */
+  readonly bytes?: Uint8Array<ArrayBuffer> | null;
   /** Opens it, or a span of it; of several spans one after the other. */
   open(span: ByteSpan | undefined): ReadableStream<Uint8Array<ArrayBuffer>>;
 }
@@ -44,7 +46,10 @@ export function blobResponse(request: PullRequest, blob: ReadableBlob): Response
     case "range":
       headers.set("content-range", `bytes ${range.start}-${range.end}/${size}`);
       headers.set("content-length", String(range.end - range.start + 1));
-      return new Response(blob.open(range), { status: 206, headers });
+      return new Response(
+        blob.bytes?.subarray(range.start, range.end + 1) ?? blob.open(range),
+        { status: 206, headers },
+      );
     case "multi": {
       const { contentType, length, stream } = multipartBody(
         range.ranges,
@@ -57,7 +62,7 @@ export function blobResponse(request: PullRequest, blob: ReadableBlob): Response
     }
     case "whole":
       headers.set("content-length", String(size));
-      return new Response(isHead ? null : blob.open(undefined), { headers });
+      return new Response(isHead ? null : blob.bytes ?? blob.open(undefined), { headers });
     default:
       return range satisfies never;
   }

@@ -237,10 +237,7 @@ export class FillTask {
         idleSeconds: this.#options.idleSeconds,
         write: (bytes) => {
           this.#options.onFetched(bytes.length);
-          if (this.#size !== undefined && this.spool.written + bytes.length > this.#size) {
-            throw new WrongContentError(`more than ${this.#size} bytes came`);
-          }
-          this.#append(bytes);
+          return this.#append(bytes);
         },
       });
       return undefined;
@@ -252,12 +249,19 @@ export class FillTask {
   }
 
   /** The hash is that of what is written: a disk that fills up takes a part and refuses the rest. */
-  #append(bytes: Uint8Array): void {
+  async #append(bytes: Uint8Array): Promise<void> {
     const before = this.spool.written;
+    if (this.#size !== undefined && before + bytes.length > this.#size) {
+      throw new WrongContentError(`more than ${this.#size} bytes came`);
+    }
+    const hash = this.#hash.copy();
+    const written = this.spool.append(bytes);
+    this.#hash.update(bytes);
     try {
-      this.spool.append(bytes);
-    } finally {
-      this.#hash.update(bytes.subarray(0, this.spool.written - before));
+      await written;
+    } catch (error) {
+      this.#hash = hash.update(bytes.subarray(0, this.spool.written - before));
+      throw error;
     }
   }
 

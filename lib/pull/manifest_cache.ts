@@ -11,6 +11,9 @@ import type { Manifest } from "./manifest_value.ts";
 
 const log = getLogger(["entrepot", "manifest"]);
 const MAX_HEADS = 1000;
+/** Manifests in memory, and the largest of them: 16 MiB at most. */
+const MAX_RECENT = 256;
+const MAX_RECENT_BYTES = 64 * 1024;
 
 /** A tag's manifest with the time at which the upstream last said that it is. */
 export interface TaggedManifest {
@@ -38,10 +41,16 @@ export function createManifestCache(
   options: { index: CacheIndex; store: ContentStore; now: () => number },
 ): ManifestCache {
   const { index, store, now } = options;
+  const recent = new Recent<Manifest>(index, ({ size }) => size);
+  const recentTags = new Recent<TaggedManifest>(index, ({ manifest }) => manifest.size);
   /** Tags that were seen to point to manifests that are not here yet. */
   const awaited = new LruMap<string, { tag: Tag; checkedAt: number }>(MAX_HEADS);
 
   function byDigest(place: Place, digest: Digest): Manifest | undefined {
+    return recent.get(keyOf(place, digest), () => readByDigest(place, digest));
+  }
+
+  function readByDigest(place: Place, digest: Digest): Manifest | undefined {
     const mediaType = index.link(place, digest)?.mediaType ?? null;
     if (mediaType === null) return undefined;
     const bytes = store.read(digest);
@@ -50,6 +59,10 @@ export function createManifestCache(
   }
 
   function byTag(place: Place, tag: Tag): TaggedManifest | undefined {
+    return recentTags.get(keyOf(place, tag), () => readByTag(place, tag));
+  }
+
+  function readByTag(place: Place, tag: Tag): TaggedManifest | undefined {
     const entry = index.tag(place, tag);
     const manifest = entry === undefined ? undefined : byDigest(place, entry.digest);
     if (entry === undefined || manifest === undefined) return undefined;
@@ -87,6 +100,37 @@ export function createManifestCache(
   return { byDigest, byTag, keep, noteTag, dropTag: (place, tag) => index.dropTag(place, tag) };
 }
 
-function keyOf(place: Place, digest: Digest): string {
-  return `${place.registry} ${place.repository} ${digest}`;
+function keyOf(place: Place, name: Digest | Tag): string {
+  return `${place.registry} ${place.repository} ${name}`;
+}
+
+/**
+ * What was read of the index and the store of late, for as long as the index has not changed: a
+ * manifest that many ask for is read once.
+ */
+class Recent<Value> {
+  readonly #index: CacheIndex;
+  readonly #sizeOf: (value: Value) => number;
+  readonly #entries = new LruMap<string, Value>(MAX_RECENT);
+  #revision = -1;
+
+  constructor(index: CacheIndex, sizeOf: (value: Value) => number) {
+    this.#index = index;
+    this.#sizeOf = sizeOf;
+  }
+
+  get(key: string, read: () => Value | undefined): Value | undefined {
+    const revision = this.#index.revision();
+    if (revision !== this.#revision) {
+      this.#revision = revision;
+      this.#entries.clear();
+    }
+    const known = this.#entries.get(key);
+    if (known !== undefined) return known;
+    const value = read();
+    if (value !== undefined && this.#sizeOf(value) <= MAX_RECENT_BYTES) {
+      this.#entries.set(key, value);
+    }
+    return value;
+  }
 }

@@ -5,8 +5,8 @@ const READ_BYTES = 256 * 1024;
 
 /** Where bytes go. */
 export interface PumpOptions {
-  /** Takes the bytes before it returns or resolves: the buffer is used again. */
-  readonly write: (bytes: Uint8Array<ArrayBuffer>) => void | Promise<void>;
+  /** Takes the bytes before it resolves: the buffer is used again. One call at a time. */
+  readonly write: (bytes: Uint8Array<ArrayBuffer>) => Promise<void>;
   /** The longest silence. */
   readonly idleSeconds: number;
   readonly signal: AbortSignal;
@@ -14,8 +14,9 @@ export interface PumpOptions {
 
 /** Resolves at the body's end. @throws what broke it, or the sink. The body is always let go. */
 export async function pump(transfer: Transfer, options: PumpOptions): Promise<void> {
-  // One recycled buffer: a fresh one per read costs more than the read.
-  let buffer = new ArrayBuffer(READ_BYTES);
+  // Two recycled buffers, one read into while the other is written; fresh ones would cost more.
+  let [buffer, other] = [new ArrayBuffer(READ_BYTES), new ArrayBuffer(READ_BYTES)];
+  let written: Promise<void> = Promise.resolve();
   let skip = transfer.skip;
   const reader = transfer.body.getReader({ mode: "byob" });
   using silence = watchSilence(options.idleSeconds, () => {
@@ -27,17 +28,19 @@ export async function pump(transfer: Transfer, options: PumpOptions): Promise<vo
       silence.begin();
       const { done, value } = await reader.read(new Uint8Array(buffer));
       silence.end();
+      await written;
       if (done || value === undefined) break;
       const skipped = Math.min(skip, value.length);
       skip -= skipped;
-      if (skipped < value.length) {
-        const written = options.write(value.subarray(skipped));
-        if (written !== undefined) await written;
-      }
-      buffer = value.buffer;
+      if (skipped < value.length) written = options.write(value.subarray(skipped));
+      // What the sink refuses is thrown when the next bytes are here.
+      written.catch(() => undefined);
+      [buffer, other] = [other, value.buffer];
     }
   } catch (error) {
     reader.cancel(error).catch(() => undefined);
+    // Nobody may write any more once this has ended.
+    await written.catch(() => undefined);
     throw error;
   }
   if (silence.isBroken) throw new Error(`no byte came for ${options.idleSeconds} s`);

@@ -148,10 +148,10 @@ function watcher(
   kept: Kept,
 ): Transformer<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>> {
   return {
-    transform(piece, controller) {
+    async transform(piece, controller) {
       try {
         if (!kept.isBroken) {
-          kept.file.append(piece);
+          await kept.file.append(piece);
           kept.hash.update(piece);
           kept.written += piece.length;
         }

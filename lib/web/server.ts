@@ -58,7 +58,7 @@ export function createServer(
       response = failure(error, id, signal.aborted).toResponse(request.method);
     }
     response.headers.set("x-request-id", id);
-    if (facts.route === "blob" && request.method === "GET" && response.body !== null) {
+    if (facts.route === "blob" && hasBody(request.method, response.status)) {
       const transfer = deps.transfers.begin(
         describeTransfer(response, facts, origin.clientAddress, () => sent),
       );
@@ -86,11 +86,17 @@ export function createServer(
         deps.traffic.add(
           sampleOf(facts, response.status, servedBytes, performance.now() - startedAt),
         );
-      const whole = response.body === null ? 0 : length;
+      // Looking at the body would make a stream of it, which costs more than all else.
+      const whole = hasBody(request.method, response.status) ? length : 0;
       info.completed.then(() => end(sent ?? whole), () => end(sent ?? 0));
     }
     return response;
   };
+}
+
+/** Whether a response has the body whose length it says (RFC 9110 section 6.4.1). */
+function hasBody(method: string, status: number): boolean {
+  return method !== "HEAD" && status !== 204 && status !== 304;
 }
 
 function isPull({ route }: RequestFacts, method: string): boolean {
