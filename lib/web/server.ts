@@ -88,7 +88,10 @@ export function createServer(
         );
       // Looking at the body would make a stream of it, which costs more than all else.
       const whole = hasBody(request.method, response.status) ? length : 0;
-      info.completed.then(() => end(sent ?? whole), () => end(sent ?? 0));
+      // What is broken off counts as completed too; of what the runtime sends by itself, nobody
+      // knows how much went before.
+      const all = (): number => signal.aborted ? 0 : whole;
+      info.completed.then(() => end(sent ?? all()), () => end(sent ?? 0));
     }
     return response;
   };
