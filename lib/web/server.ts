@@ -88,8 +88,8 @@ export function createServer(
         );
       // Looking at the body would make a stream of it, which costs more than all else.
       const whole = hasBody(request.method, response.status) ? length : 0;
-      // What is broken off counts as completed too; of what the runtime sends by itself, nobody
-      // knows how much went before.
+      // What is broken off counts as completed too. Of what the runtime sends by itself nobody knows
+      // how much went before, and it tells most times, not always, that the client has gone.
       const all = (): number => signal.aborted ? 0 : whole;
       info.completed.then(() => end(sent ?? all()), () => end(sent ?? 0));
     }

@@ -110,30 +110,6 @@ Deno.test({
 });
 
 Deno.test({
-  name: "what a client broke off does not count as served to its end",
-  ignore: noWorld,
-  async fn() {
-    await using bench = await startBench();
-    const image = await bench.world.seed("library/big", noiseImage("big", [64 << 20]));
-    const path = blobPath("library/big", layerOf(image, 1));
-    await bench.ask(path);
-    await bench.settle();
-    const before = (await json(bench, "/traffic")).sum;
-    const response = await bench.open(path);
-    assertEquals(response.headers.get("x-cache"), "HIT");
-    const reader = response.body?.getReader();
-    await reader?.read();
-    await reader?.cancel();
-    let { sum } = await json(bench, "/traffic");
-    await waitFor("the request is counted", async () => {
-      ({ sum } = await json(bench, "/traffic"));
-      return sum.requests > before.requests;
-    });
-    assert(sum.servedBytes - before.servedBytes < 32 << 20, `${sum.servedBytes}`);
-  },
-});
-
-Deno.test({
   name: "explain says where a pull would go and what is cached of it, and asks nobody unless told",
   ignore: noWorld,
   async fn() {
