@@ -4,7 +4,7 @@
  */
 import { RegistryError } from "./errors.ts";
 import { describeCause } from "./log.ts";
-import { sendSized } from "./outbound_sized.ts";
+import { sendStream } from "./outbound_stream.ts";
 import { VERSION } from "./version.ts";
 
 /** The part of `fetch` that is used; tests hand in their own. */
@@ -15,9 +15,8 @@ export interface OutboundRequest {
   readonly url: URL;
   readonly method?: string;
   readonly headers?: HeadersInit;
-  /** The incoming request's own body keeps its length on the way; any other stream is chunked. */
   readonly body?: BodyInit;
-  /** The length of a stream that is not the incoming request's own. */
+  /** The length of a stream, where it is known. */
   readonly bodyLength?: number;
   /**
    * `caller`: the answer may take as long as the caller waits, as that to an upload does, which comes
@@ -60,6 +59,8 @@ export function createOutbound(
     fetch: Fetch;
     /** The same, with the Host header that it is given. Without it, no address is kept to. */
     fetchAsHost?: Fetch;
+    /** Whether `fetch` goes through an HTTP proxy, which streams have to take as well. */
+    hasHttpProxy?: boolean;
     headersTimeoutSeconds: number;
   },
 ): Outbound {
@@ -79,8 +80,8 @@ export function createOutbound(
       const { body, bodyLength: length } = request;
       const url = options.fetchAsHost === undefined ? request.url : connectionUrl(request);
       if (url !== request.url) headers.set("host", request.url.host);
-      if (body instanceof ReadableStream && length !== undefined) {
-        return await sendSized({ url, method, headers, body, length, signal });
+      if (body instanceof ReadableStream && !options.hasHttpProxy) {
+        return await sendStream({ url, method, headers, body, length, signal });
       }
       const fetch = url === request.url ? options.fetch : options.fetchAsHost ?? options.fetch;
       return await fetch(url, {

@@ -49,17 +49,18 @@ export function compose(
   readiness: Readiness,
 ): { handler: ReturnType<typeof createServer>; fills: Fills; warm: WarmJobs } {
   const now = Date.now;
+  const hasHttpProxy = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"]
+    .some((name) => Deno.env.has(name));
   // What pulls learn goes through here, so that no answer from before a push outlives it.
   const { changes, index } = createChanges(bare, now);
   const { offline } = config.cache;
-  const hasHttpProxy = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"]
-    .some((name) => Deno.env.has(name));
   const hostClient = Deno.createHttpClient({ allowHost: true });
   lifetime.addEventListener("abort", () => hostClient.close(), { once: true });
   const health = createHealthWatch({
     outbound: createOutbound({
       fetch: (input, init) => fetch(input, init),
       fetchAsHost: (input, init) => fetch(input, { ...init, client: hostClient }),
+      hasHttpProxy,
       headersTimeoutSeconds: config.timeouts.upstreamHeadersSeconds,
     }),
     now,

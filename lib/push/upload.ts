@@ -105,17 +105,16 @@ interface Upload extends Passing {
 
 type Passing = Pick<Write, "body" | "bodyLength">;
 
-/** The client's own body where nobody looks at it: it stays in the runtime and keeps its length. */
+/** The client's body with the length that it gave. */
 function passing(
   request: PushRequest,
   body: ReadableStream<Uint8Array<ArrayBuffer>> | undefined,
   keeping: Keeping | undefined,
 ): Passing {
   if (body === undefined) return {};
-  if (keeping === undefined) return { body };
   const length = request.incoming.headers.get("content-length");
-  const watched = { body: keeping.through(body) };
-  return length === null ? watched : { ...watched, bodyLength: Number(length) };
+  const passed = { body: keeping === undefined ? body : keeping.through(body) };
+  return length === null ? passed : { ...passed, bodyLength: Number(length) };
 }
 
 function writeOf({ request, target, body, bodyLength }: Upload, url: URL): Write {

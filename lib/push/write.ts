@@ -24,7 +24,7 @@ export interface Write {
   readonly url: URL;
   readonly headers?: Headers;
   readonly body?: UpstreamRequest["body"];
-  /** The length of a stream that is not the incoming request's own. */
+  /** The length of a stream, where it is known. */
   readonly bodyLength?: number;
   /** Beside that of the repository. */
   readonly furtherScopes?: readonly string[];

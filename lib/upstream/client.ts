@@ -29,7 +29,7 @@ export interface UpstreamRequest {
   readonly purpose?: Purpose;
   /** A stream can be sent once only, so that it goes out with the token that it needs. */
   readonly body?: Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array<ArrayBuffer>>;
-  /** The length of a stream that is not the incoming request's own. */
+  /** The length of a stream, where it is known. */
   readonly bodyLength?: number;
   readonly patience?: OutboundRequest["patience"];
   readonly transfer?: OutboundRequest["transfer"];

@@ -155,8 +155,7 @@ Deno.test({
   async fn(t) {
     await using stage = await startStage();
     const { world, proxy } = stage;
-    // The runtime reads ahead of a slow registry where a body is chunked, as podman's are.
-    const image = layeredImage("for-podman", [100 * MIB, 1000]);
+    const image = bigImage("for-podman");
     await world.push("public/for-podman", image);
     await using podman = await startPodman({
       registries: [

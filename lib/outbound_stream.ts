@@ -1,17 +1,19 @@
 /**
- * Sends a stream of known length. `fetch` chunks every stream but the incoming request's own, and
- * some registries and storage hosts take no chunked bodies; node's client keeps the length.
+ * Sends a stream. `fetch` reads far ahead of a slow server and chunks every stream but the incoming
+ * request's own, and some registries and storage hosts take no chunked bodies; node's client goes at
+ * the server's pace and keeps the length.
  */
 import { request as requestHttp } from "node:http";
 import { request as requestHttps } from "node:https";
 
-/** A request whose body has a known length. */
-export interface SizedRequest {
+/** A request whose body is a stream. */
+export interface StreamRequest {
   readonly url: URL;
   readonly method: string;
   readonly headers: Headers;
   readonly body: ReadableStream<Uint8Array>;
-  readonly length: number;
+  /** In bytes; undefined where nobody knows: then it is chunked. */
+  readonly length: number | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -26,13 +28,16 @@ const BODILESS = new Set([204, 205, 304]);
  *
  * @throws what breaks the transfer, or the signal's reason.
  */
-export function sendSized(sized: SizedRequest): Promise<Response> {
-  const { url, method, headers, length, signal } = sized;
+export function sendStream(streamed: StreamRequest): Promise<Response> {
+  const { url, method, headers, length, signal } = streamed;
   const send = url.protocol === "https:" ? requestHttps : requestHttp;
   const { promise, resolve, reject } = Promise.withResolvers<Response>();
   const outgoing = send(url, {
     method,
-    headers: { ...Object.fromEntries(headers), "content-length": String(length) },
+    headers: {
+      ...Object.fromEntries(headers),
+      ...(length === undefined ? {} : { "content-length": String(length) }),
+    },
   }, (incoming) => {
     const parts: Uint8Array[] = [];
     let bytes = 0;
@@ -55,7 +60,7 @@ export function sendSized(sized: SizedRequest): Promise<Response> {
   outgoing.on("error", reject);
   const abort = () => outgoing.destroy(new Error("the request was aborted"));
   signal.addEventListener("abort", abort, { once: true });
-  const reader = sized.body.getReader();
+  const reader = streamed.body.getReader();
   pump(reader, outgoing).catch((error) => {
     outgoing.destroy();
     reject(error);
