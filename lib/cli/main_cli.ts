@@ -16,7 +16,9 @@ import {
 import { checkCommand } from "./commands/check.ts";
 import { createCompletionCommand } from "./commands/completion.ts";
 import { doctorCommand } from "./commands/doctor.ts";
+import { explainCommand } from "./commands/explain.ts";
 import { healthCheckCommand } from "./commands/health_check.ts";
+import { listCommand, pinCommand, purgeCommand, unpinCommand } from "./commands/images.ts";
 import { serveCommand } from "./commands/serve.ts";
 import { setupCommand } from "./commands/setup.ts";
 import { verifyCommand } from "./commands/verify.ts";
@@ -29,8 +31,13 @@ const OWN_COMMANDS: readonly Command[] = [
   serveCommand,
   checkCommand,
   doctorCommand,
+  explainCommand,
   setupCommand,
   warmCommand,
+  listCommand,
+  purgeCommand,
+  pinCommand,
+  unpinCommand,
   verifyCommand,
   healthCheckCommand,
 ];
