@@ -69,9 +69,10 @@ export class RegistryError extends Error {
     const headers = new Headers(this.headers);
     headers.set("content-type", "application/json");
     headers.set("docker-distribution-api-version", "registry/2.0");
-    const body = JSON.stringify({
-      errors: [{ code: this.code, message: this.message, detail: this.detail }],
-    });
-    return new Response(method === "HEAD" ? null : body, { status: this.status, headers });
+    if (method === "HEAD") return new Response(null, { status: this.status, headers });
+    const errors = [{ code: this.code, message: this.message, detail: this.detail }];
+    const body = new TextEncoder().encode(JSON.stringify({ errors }));
+    headers.set("content-length", String(body.length));
+    return new Response(body, { status: this.status, headers });
   }
 }

@@ -17,6 +17,7 @@ const ROWS: readonly (readonly string[])[] = [
   ["upstream"],
   ["relay", "pull", "doctor", "warm"],
   ["push", "explain"],
+  ["metrics"],
   ["web"],
   ["cli"],
 ];

@@ -6,6 +6,7 @@ import type { Config } from "../config/config.ts";
 import { ownUrl } from "../config/own_url.ts";
 import { createExplainer } from "../explain/explainer.ts";
 import { createOutbound, refuseOffline } from "../outbound.ts";
+import { createMetrics } from "../metrics/metrics.ts";
 import { createAccessProofs } from "../pull/access.ts";
 import { createBlobHandler } from "../pull/blob.ts";
 import { createFills, type Fills } from "../pull/fills.ts";
@@ -94,7 +95,10 @@ export function compose(
     lifetime,
   });
   const transfers = createTransfers(now);
-  const onFetched = (fetchedBytes: number): void => traffic.add({ fetchedBytes });
+  const onFetched = (fetchedBytes: number): void => {
+    traffic.add({ fetchedBytes });
+    metrics.addFetched(fetchedBytes);
+  };
   const fills = createFills({
     store,
     index,
@@ -180,6 +184,17 @@ export function compose(
     now,
     lifetime,
   });
+  const metrics = createMetrics({
+    index,
+    usedBytes: () => room?.usedBytes ?? 0,
+    maxBytes: config.cache.maxBytes,
+    activeFills: () => fills.active,
+    activeTransfers: () => transfers.snapshot().length,
+    quota: quota.snapshot,
+    hosts: health.snapshot,
+    warmJobs: warm.list,
+    lifetime,
+  });
   sampleHubQuota(quota.snapshot, traffic, lifetime);
   const web = createWebApp({
     config,
@@ -199,6 +214,7 @@ export function compose(
     warm,
     inventory,
     traffic,
+    metrics,
     ...createExplainer({
       router,
       index,
@@ -214,6 +230,7 @@ export function compose(
     web,
     transfers,
     traffic,
+    metrics,
     publicUrl: config.publicUrl,
     trustedProxies: config.trustedProxies,
   });

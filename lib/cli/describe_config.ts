@@ -39,6 +39,7 @@ export function configValues(config: Config): Record<string, unknown> {
     ...(cache.prefetchFills > 0 ? { prefetchFills: cache.prefetchFills } : {}),
     rangeMiss: cache.rangeMiss,
     verifyReads: cache.verifyReads,
+    metrics: config.metrics,
     cachePushes: cache.pushes,
     maxManifestSize: formatSize(push.maxManifestBytes),
     ...(push.secretKey === null ? {} : { secretKey: "***" }),

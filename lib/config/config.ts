@@ -127,6 +127,8 @@ export interface Config {
     readonly pushes: boolean;
   };
   readonly warm: readonly WarmRule[];
+  /** Whether `/metrics` is answered. */
+  readonly metrics: boolean;
   readonly push: {
     /** The largest manifest that is passed on. */
     readonly maxManifestBytes: number;

@@ -180,6 +180,7 @@ function composeConfig(
       maxManifestBytes: settings.MAX_MANIFEST_SIZE,
       secretKey: settings.SECRET_KEY ?? null,
     },
+    metrics: settings.METRICS,
     admin: { token: settings.ADMIN_TOKEN ?? null, isStatsPublic: settings.STATS_PUBLIC },
     timeouts: {
       upstreamHeadersSeconds: settings.UPSTREAM_HEADERS_TIMEOUT,

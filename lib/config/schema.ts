@@ -190,6 +190,7 @@ export const SETTINGS = z.object({
     (value) => value.length >= 32 ? value : undefined,
     "write at least 32 characters, such as what `openssl rand -base64 32` prints",
   ).optional(),
+  METRICS: boolean.default(true),
   ADMIN_TOKEN: text(
     (value) => value.length >= 16 && !/\s/.test(value) ? value : undefined,
     "write at least 16 characters without spaces, such as what `openssl rand -hex 24` prints",

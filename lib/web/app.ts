@@ -7,6 +7,7 @@ import type { TrafficLog } from "../cache/traffic.ts";
 import type { Config } from "../config/config.ts";
 import { RegistryError } from "../errors.ts";
 import { describeCause } from "../log.ts";
+import type { Metrics } from "../metrics/metrics.ts";
 import type { Fills } from "../pull/fills.ts";
 import type { Router } from "../routing/router.ts";
 import { VERSION } from "../version.ts";
@@ -40,6 +41,7 @@ export interface WebOptions
   readonly store: ContentStore;
   readonly fills: Fills;
   readonly lastEvictionAt: () => Date | null;
+  readonly metrics: Pick<Metrics, "contentType" | "scrape">;
 }
 
 /** A request outside `/v2`. */
@@ -91,6 +93,12 @@ export function createWebApp(options: WebOptions): WebHandler {
     "/api/v1",
     createApi({ ...options, gate, overview, images, traffic, config: options.configValues }),
   );
+  if (config.metrics) {
+    app.get("/metrics", async (context) => {
+      const { contentType, scrape } = options.metrics;
+      return context.body(await scrape(), 200, { "content-type": contentType });
+    });
+  }
   app.route("/assets", createAssets());
   app.route("/", createPages(pages));
   app.notFound((context) => context.json({ message: "not found" }, 404));

@@ -7,6 +7,7 @@ import { RegistryError } from "../errors.ts";
 import { clientOrigin } from "../http.ts";
 import type { TrafficLog, TrafficSample } from "../cache/traffic.ts";
 import type { TransferFacts, Transfers } from "../transfers.ts";
+import type { Metrics } from "../metrics/metrics.ts";
 import type { RegistryHandler, RequestFacts } from "./registry.ts";
 import type { Visit } from "./visit.ts";
 
@@ -19,6 +20,7 @@ export interface ServerDeps {
   readonly web: (visit: Visit) => Response | Promise<Response>;
   readonly transfers: Transfers;
   readonly traffic: Pick<TrafficLog, "add">;
+  readonly metrics: Pick<Metrics, "observe">;
   readonly publicUrl: URL | null;
   readonly trustedProxies: readonly string[];
 }
@@ -80,19 +82,28 @@ export function createServer(
         userAgent: request.headers.get("user-agent"),
       }));
     info.completed.then(() => note("completed"), () => note("aborted"));
-    if (isPull(facts, request.method)) {
-      const length = Number(response.headers.get("content-length") ?? 0);
-      const end = (servedBytes: number): void =>
-        deps.traffic.add(
-          sampleOf(facts, response.status, servedBytes, performance.now() - startedAt),
-        );
-      // Looking at the body would make a stream of it, which costs more than all else.
-      const whole = hasBody(request.method, response.status) ? length : 0;
-      // What is broken off counts as completed too. Of what the runtime sends by itself nobody knows
-      // how much went before, and it tells most times, not always, that the client has gone.
-      const all = (): number => signal.aborted ? 0 : whole;
-      info.completed.then(() => end(sent ?? all()), () => end(sent ?? 0));
-    }
+    const { status } = response;
+    const length = Number(response.headers.get("content-length") ?? 0);
+    const end = (servedBytes: number): void => {
+      const durationMs = performance.now() - startedAt;
+      deps.metrics.observe({
+        route: facts.route,
+        upstream: facts.upstream ?? "",
+        method: request.method,
+        status,
+        cache: facts.cache ?? "",
+        seconds: durationMs / 1000,
+        bytes: servedBytes,
+      });
+      if (!isPull(facts, request.method)) return;
+      deps.traffic.add(sampleOf(facts, status, servedBytes, durationMs));
+    };
+    // Looking at the body would make a stream of it, which costs more than all else.
+    const whole = hasBody(request.method, status) ? length : 0;
+    // What is broken off counts as completed too. Of what the runtime sends by itself nobody knows
+    // how much went before, and it tells most times, not always, that the client has gone.
+    const all = (): number => signal.aborted ? 0 : whole;
+    info.completed.then(() => end(sent ?? all()), () => end(sent ?? 0));
     return response;
   };
 }

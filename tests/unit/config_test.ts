@@ -55,6 +55,7 @@ Deno.test("without configuration the documented defaults hold", () => {
     redirect: { rules: [], blockedHosts: ["cloudflare.docker.com", "docker.com", "docker.io"] },
     privateTargets: [],
     warm: [],
+    metrics: true,
     cache: {
       enabled: true,
       dir: "./cache",
