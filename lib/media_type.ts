@@ -29,6 +29,11 @@ export function isAccepted(accept: string | null, mediaType: string): boolean {
   });
 }
 
+/** Whether a Content-Type is JSON's, or that of a format made of it (RFC 6839 section 3.1). */
+export function isJson(mediaType: string | null): boolean {
+  return /^application\/([\w.+-]+\+)?json\b/i.test(mediaType ?? "");
+}
+
 /** Types of signed schema 1 manifests, whose digest is not that of their bytes. */
 export function isSignedSchema1(mediaType: string): boolean {
   return mediaType === "application/vnd.docker.distribution.manifest.v1+prettyjws" ||

@@ -5,6 +5,7 @@
 import type { Upstream } from "../config/config.ts";
 import { RegistryError } from "../errors.ts";
 import { copyHeaders } from "../http.ts";
+import { isJson } from "../media_type.ts";
 import type { Addressing, Target } from "../routing/route.ts";
 import { type UpstreamClient, upstreamUrl } from "../upstream/client.ts";
 import { QUOTA_HEADERS, upstreamError } from "../upstream/failure.ts";
@@ -46,7 +47,7 @@ export function createListingHandler(origin: Origin): ListingHandler {
       credential: request.credential,
       signal: request.signal,
     });
-    if (response.ok && isPage(response)) {
+    if (response.ok && !isList(response, path)) {
       await response.body?.cancel();
       // Google's registries lead an API that they lack to a login page. On 404 clients go on.
       throw new RegistryError(
@@ -76,8 +77,13 @@ export function createCatalogHandler(client: UpstreamClient): CatalogHandler {
   };
 }
 
-function isPage(response: Response): boolean {
-  return response.headers.get("content-type")?.startsWith("text/html") ?? false;
+/**
+ * Whether an answer may be the list: that of referrers has its type (distribution-spec "Listing
+ * Referrers"), that of tags is called anything, but is no page for people.
+ */
+function isList({ headers }: Response, path: string): boolean {
+  const type = headers.get("content-type");
+  return path.startsWith("referrers/") ? isJson(type) : !/^text\/html\b/i.test(type ?? "");
 }
 
 async function listResponse(

@@ -6,6 +6,7 @@ import { isRecord } from "../json.ts";
 import type { Upstream } from "../config/config.ts";
 import { ERROR_STATUS, type ErrorCode, RegistryError } from "../errors.ts";
 import { readBounded } from "../http_body.ts";
+import { isJson } from "../media_type.ts";
 
 const MAX_ERROR_BODY_BYTES = 64 * 1024;
 
@@ -85,7 +86,7 @@ function codeOf(status: number, wanted: Wanted): ErrorCode {
 
 /** Whether a body may be the registry's error JSON, which clients read by its type alone. */
 export function isErrorJson(headers: Headers): boolean {
-  return /^application\/([\w.+-]+\+)?json\b/.test(headers.get("content-type") ?? "");
+  return isJson(headers.get("content-type"));
 }
 
 /** The first error of a body in the registry's error JSON, or undefined where it is anything else. */

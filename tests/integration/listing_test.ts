@@ -113,5 +113,15 @@ Deno.test({
           : new Response(null, { status: 302, headers: { location: "/login" } });
       assertEquals((await client.ask(url)).status, 404);
     });
+    await t.step("the registry leads to what is no list", async () => {
+      for (const type of ["text/plain", "application/xml", "application/octet-stream"]) {
+        bench.world.registryFront.intercept = (request) =>
+          new URL(request.url).pathname === "/login"
+            ? new Response("sign in", { headers: { "content-type": type } })
+            : new Response(null, { status: 302, headers: { location: "/login" } });
+        const answer = await client.ask(url);
+        assertEquals([answer.status, answer.text.includes("sign in")], [404, false], type);
+      }
+    });
   },
 });
