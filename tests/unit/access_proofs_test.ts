@@ -18,9 +18,9 @@ function known<T>(value: T | undefined): T {
 
 const { config } = loadConfig({ UPSTREAM_REGISTRY_HOST: "registry.example.test" }, () => "");
 
-function target(repository: string): Target {
+function target(repository: string, registry = config.defaultUpstream?.registry): Target {
   return {
-    upstream: known(config.defaultUpstream ?? undefined),
+    upstream: known(config.upstreams.find((upstream) => upstream.registry === registry)),
     addressing: { kind: "default" },
     repository: known(parseRepository(repository)),
     clientName: repository,
@@ -90,6 +90,32 @@ Deno.test("a proof is of one credential and one repository", async () => {
   await assertRejects(() => proofs.prove(target("team/app"), ANONYMOUS, WANTED), RegistryError);
   await assertRejects(() => proofs.prove(target("team/other"), ALICE, WANTED), RegistryError);
   await assertRejects(() => proofs.prove(target("team/app/sub"), ALICE, WANTED), RegistryError);
+});
+
+Deno.test("a proof of one registry says nothing of another, even of the same repository", async () => {
+  const { state, proofs, index } = setUp();
+  using _ = index;
+  proofs.remember(target("team/app", "ghcr.io"), ALICE);
+  await proofs.prove(target("team/app", "ghcr.io"), ALICE, WANTED);
+  assertEquals(state.asked, []);
+  state.status = 403;
+  await assertRejects(
+    () => proofs.prove(target("team/app", "quay.io"), ALICE, WANTED),
+    RegistryError,
+  );
+});
+
+Deno.test("100,000 proofs are remembered, those used last, whatever the number of callers", async () => {
+  const { state, proofs, index } = setUp();
+  using _ = index;
+  const place = target("team/app");
+  const caller = (i: number): Credential => ({ kind: "bearer", token: `caller-${i}` });
+  for (let i = 0; i <= 100_000; i++) proofs.remember(place, caller(i));
+  await proofs.prove(place, caller(100_000), WANTED);
+  await proofs.prove(place, caller(1), WANTED);
+  assertEquals(state.asked, []);
+  await proofs.prove(place, caller(0), WANTED);
+  assertEquals(state.asked.length, 1);
 });
 
 Deno.test("what anybody may read, everybody may, without being asked about", async () => {
