@@ -99,12 +99,13 @@ export function compose(
     traffic.add({ fetchedBytes });
     metrics.addFetched(fetchedBytes);
   };
+  const idleSeconds = config.timeouts.upstreamIdleSeconds;
   const fills = createFills({
     store,
     index,
     origin,
     proofs,
-    idleSeconds: config.timeouts.upstreamIdleSeconds,
+    idleSeconds,
     abandonSeconds: config.timeouts.fillAbandonSeconds,
     onEvent: (event) => {
       if (event === "resume") index.count("resumes");
@@ -149,11 +150,10 @@ export function compose(
       }),
       { source, cache },
     ),
-    blob: withBlobPresence(createBlobHandler({ index, store, origin, proofs, fills, rangeMiss }), {
-      origin,
-      index,
-      client,
-    }),
+    blob: withBlobPresence(
+      createBlobHandler({ index, store, origin, proofs, fills, rangeMiss, idleSeconds }),
+      { origin, index, client },
+    ),
     onManifest: inventory.notePull,
     listing: createListingHandler(origin),
     catalog: createCatalogHandler(client),

@@ -1,18 +1,15 @@
 /** Blobs: from the cache where the caller may read, else by a fill that the caller follows. */
 import type { CacheIndex } from "../cache/index.ts";
 import type { ContentStore, StoredContent } from "../cache/store.ts";
-import { RegistryError } from "../errors.ts";
-import { copyHeaders } from "../http.ts";
 import type { Digest } from "../reference.ts";
 import type { Target } from "../routing/route.ts";
-import { upstreamError } from "../upstream/failure.ts";
-import type { Origin } from "../upstream/origin.ts";
 import type { AccessProofs } from "./access.ts";
 import { blobResponse, isRangeMeant } from "./blob_response.ts";
 import { fetchBlobSize } from "./blob_size.ts";
 import { callerKey, type Fill, type Fills } from "./fills.ts";
 import { isFarAndSmall } from "./range_miss.ts";
 import { passResponse, placeOf, type PullRequest } from "./request.ts";
+import { serveUntouched, serveVerified, type UncachedDeps } from "./uncached.ts";
 
 const EMPTY = new Blob();
 
@@ -24,10 +21,9 @@ export type BlobHandler = (
 ) => Promise<Response>;
 
 /** What blobs are served from. */
-export interface BlobDeps {
+export interface BlobDeps extends UncachedDeps {
   readonly index: CacheIndex;
   readonly store: ContentStore;
-  readonly origin: Origin;
   readonly proofs: AccessProofs;
   readonly fills: Fills;
   /** Whether a part of what is not cached also begins a fill of all of it. */
@@ -126,7 +122,7 @@ export function createBlobHandler(deps: BlobDeps): BlobHandler {
   ): Promise<Response> {
     index.count("blob_misses");
     if (isPassedOn(request, target, digest)) {
-      const response = await serveUncached(request, target, digest);
+      const response = await serveUntouched(deps, request, target, digest);
       if (response.ok && deps.rangeMiss === "fill") fillBehind(request, target, digest);
       return response;
     }
@@ -136,7 +132,11 @@ export function createBlobHandler(deps: BlobDeps): BlobHandler {
       case "pass":
         return passResponse(request, start);
       case "uncached":
-        return await serveUncached(request, target, digest);
+        return await serveUntouched(deps, request, target, digest);
+      case "roomless":
+        return isRangeMeant(request, digest)
+          ? await serveUntouched(deps, request, target, digest)
+          : await serveVerified(deps, request, target, digest);
       case "filling":
         return blobResponse(request, {
           digest,
@@ -184,46 +184,5 @@ export function createBlobHandler(deps: BlobDeps): BlobHandler {
       fill.join(request.credential);
       return fill;
     }
-  }
-
-  /** The upstream's own stream, untouched: the client checks the digest, nothing is stored. */
-  async function serveUncached(
-    request: PullRequest,
-    target: Target,
-    digest: Digest,
-  ): Promise<Response> {
-    const answer = await origin.ask({
-      target,
-      method: "GET",
-      path: `blobs/${digest}`,
-      // Whether the range counts is known by the digest; a storage host has another ETag.
-      headers: isRangeMeant(request, digest) ? copyHeaders(request.headers, ["range"]) : {},
-      credential: request.credential,
-      transfer: { done: request.finished },
-      signal: request.signal,
-    });
-    if (answer.kind === "pass") return passResponse(request, answer);
-    const { response } = answer;
-    if (response.status === 416) {
-      await response.body?.cancel();
-      throw new RegistryError("RANGE_INVALID", "the blob has no such range", {
-        headers: copyHeaders(response.headers, ["content-range"]),
-      });
-    }
-    if (!response.ok) throw await upstreamError(response, target.upstream, "blob");
-    request.note({ cache: "BYPASS" });
-    const headers = copyHeaders(response.headers, [
-      "content-length",
-      "content-range",
-      "content-type",
-    ]);
-    // Of several ranges, the type says where each begins; otherwise storage hosts say anything.
-    if (!headers.get("content-type")?.startsWith("multipart/byteranges")) {
-      headers.set("content-type", "application/octet-stream");
-    }
-    headers.set("docker-content-digest", digest);
-    headers.set("accept-ranges", "bytes");
-    headers.set("x-cache", "BYPASS");
-    return new Response(response.body, { status: response.status, headers });
   }
 }

@@ -1,11 +1,11 @@
-/** The rest of a transfer for one reader alone, where the disk under a fill has failed. */
+/** A transfer, or its rest, for one reader alone, where the disk under it has failed. */
 import type { Hash } from "node:crypto";
 import { HeldTail } from "../cache/held_tail.ts";
 import { HELD_BYTES } from "../cache/spool.ts";
 import type { Origin } from "../upstream/origin.ts";
 import { backoffMs, delay } from "../backoff.ts";
 import { pump } from "./pump.ts";
-import { beginTransfer, type TransferRequest } from "./transfer.ts";
+import { beginTransfer, type Transfer, type TransferRequest } from "./transfer.ts";
 
 /** Tries in a row that bring no byte. */
 const TRIES = 5;
@@ -16,6 +16,8 @@ export interface ContinuationOptions {
   readonly origin: Origin;
   /** From the first byte that the reader lacks. */
   readonly request: TransferRequest;
+  /** The first attempt, where it has begun. */
+  readonly first?: Transfer;
   readonly idleSeconds: number;
   /** Where the reader had everything before: the hash of that, and the judgement of the whole. */
   readonly check: { readonly hash: Hash; readonly verify: (hash: Hash) => void } | undefined;
@@ -40,7 +42,8 @@ export function continueTransfer(
   const writer = writable.getWriter();
   // A reader that has gone wants nothing more.
   writer.closed.catch((reason: unknown) => ended.abort(reason));
-  let { offset } = request;
+  let { offset, isRangeless } = request;
+  let { first } = options;
 
   async function move(): Promise<void> {
     for (let attempt = 1;; attempt++) {
@@ -58,8 +61,13 @@ export function continueTransfer(
 
   /** One transfer; gives what broke it, or undefined where everything came. @throws what is final. */
   async function moveOnce(): Promise<unknown> {
-    const start = await beginTransfer(origin, { ...request, offset, signal });
-    if (start.kind === "failed") return start.error;
+    const start = first ??
+      await beginTransfer(origin, { ...request, offset, isRangeless, signal });
+    first = undefined;
+    if (start.kind === "failed") {
+      isRangeless ||= start.badRange;
+      return start.error;
+    }
     if (start.kind === "end") return undefined;
     if (start.kind !== "transfer") throw new Error("the upstream does not go on");
     try {

@@ -47,7 +47,9 @@ export type FillEvent = "resume" | "mismatch" | "detach";
 /** How a fill began. */
 export type FillOpening =
   | { readonly kind: "filling"; readonly size: number | undefined; readonly transfer: Transfer }
-  | { readonly kind: "pass"; readonly status: number; readonly location: URL };
+  | { readonly kind: "pass"; readonly status: number; readonly location: URL }
+  /** What an earlier process left is not the content; it is thrown away, and this fill with it. */
+  | { readonly kind: "spoilt" };
 
 /** A fill that runs once: `open`, then `run`. */
 export class FillTask {
@@ -58,6 +60,7 @@ export class FillTask {
   #hash: Hash;
   #size: number | undefined;
   #badRanges = 0;
+  #isRehashed = false;
 
   constructor(options: FillOptions, credential: Credential) {
     this.#options = options;
@@ -83,12 +86,17 @@ export class FillTask {
       switch (start.kind) {
         case "transfer":
           this.#size ??= start.size;
+          if (this.#size !== undefined && this.spool.written > this.#size) {
+            await start.body.cancel().catch(() => undefined);
+            return this.#throwAway();
+          }
           return { kind: "filling", size: this.#size, transfer: start };
         case "end": {
           // Everything is here from an earlier process, and only the proof is missing.
           const { written } = this.spool;
           this.#size ??= start.size ?? written;
-          if (this.#size !== written) throw this.#throwAway();
+          // Proven before a byte is promised: storage hosts mostly do not say where the end is.
+          if (this.#size !== written || !await this.#isProven()) return this.#throwAway();
           const body = new Response("").body ?? new ReadableStream();
           return {
             kind: "filling",
@@ -153,16 +161,25 @@ export class FillTask {
     });
   }
 
-  /** What an earlier process left cannot be the beginning of the content: the next fill has none. */
-  #throwAway(): RegistryError {
-    const { digest, target } = this.#options;
-    const cause = new WrongContentError(`${this.spool.written} bytes were kept of ${this.#size}`);
-    this.spool.break(cause, "discard");
-    return new RegistryError("UNAVAILABLE", `what was kept of ${digest} is wrong, ask again`, {
-      status: 502,
-      detail: { upstream: target.upstream.registry },
-      cause,
+  #throwAway(): FillOpening {
+    const { digest } = this.#options;
+    log.warn("{bytes} bytes that were kept of {digest} are wrong", {
+      bytes: this.spool.written,
+      digest,
     });
+    this.spool.break(new WrongContentError(`what was kept of ${digest} is wrong`), "discard");
+    return { kind: "spoilt" };
+  }
+
+  /** Whether what an earlier process left is all of the content. */
+  async #isProven(): Promise<boolean> {
+    try {
+      await this.#rehash();
+    } catch {
+      // What cannot be read is as good as wrong.
+      return false;
+    }
+    return this.#digest(this.#hash) === this.#options.digest;
   }
 
   /** A transfer of another size than the manifest's or the first one's is as good as none. */
@@ -179,9 +196,10 @@ export class FillTask {
     return { kind: "failed", error, badRange: false };
   }
 
-  /** Hashes what an earlier process left. */
+  /** Hashes what an earlier process left, once. */
   async #rehash(): Promise<void> {
-    if (this.spool.written === 0) return;
+    if (this.spool.written === 0 || this.#isRehashed) return;
+    this.#isRehashed = true;
     this.#options.onEvent("resume");
     using file = this.spool.open();
     const buffer = new Uint8Array(1 << 20);

@@ -8,8 +8,9 @@ import { type Digest, splitDigest } from "../reference.ts";
 import type { Target } from "../routing/route.ts";
 import type { Transfers } from "../transfers.ts";
 import type { Origin } from "../upstream/origin.ts";
+import { AbandonTimer } from "./abandon_timer.ts";
 import type { AccessProofs } from "./access.ts";
-import { type FillEvent, FillTask } from "./fill.ts";
+import { type FillEvent, type FillOpening, FillTask } from "./fill.ts";
 import { placeOf } from "./request.ts";
 
 /** How a fill began, for those who follow. */
@@ -18,8 +19,13 @@ export type FillStart =
   | { readonly kind: "filling"; readonly size: number | undefined }
   /** The redirect policy sends the client to the storage itself. */
   | { readonly kind: "pass"; readonly status: number; readonly location: URL }
-  /** Nothing can be stored: each caller streams from upstream for itself. */
-  | { readonly kind: "uncached" };
+  /** Nothing is to be stored: each caller streams from upstream for itself. */
+  | { readonly kind: "uncached" }
+  /** Nothing can be stored now: the same, with all that the disk would have given. */
+  | { readonly kind: "roomless" };
+
+/** Why no file is begun. */
+type Refusal = "uncached" | "roomless";
 
 /** A transfer under way. */
 export interface Fill {
@@ -82,10 +88,12 @@ export function createFills(options: FillsOptions): Fills {
 
   function start(target: Target, digest: Digest, credential: Credential): Fill {
     const key = fillKey(target, digest);
-    const file = beginFile(store, key, index.childSize(placeOf(target), digest));
-    const running = file === undefined
-      ? uncachedFill(target, credential)
-      : cachedFill(options, file, target, digest, credential);
+    const begin = (): PartialFile | Refusal =>
+      beginFile(store, key, index.childSize(placeOf(target), digest));
+    const file = begin();
+    const running = typeof file === "string"
+      ? uncachedFill(file, target, credential)
+      : cachedFill(options, { first: file, again: begin }, target, digest, credential);
     fills.set(key, running);
     running.ended.finally(() => fills.delete(key));
     return running;
@@ -108,29 +116,47 @@ export function createFills(options: FillsOptions): Fills {
 
 function cachedFill(
   options: FillsOptions,
-  file: PartialFile,
+  files: {
+    readonly first: PartialFile;
+    /** Another, where what an earlier process left in the first is wrong. */
+    readonly again: () => PartialFile | Refusal;
+  },
   target: Target,
   digest: Digest,
   credential: Credential,
 ): Fill {
   const { index, proofs } = options;
   const abandoned = new AbandonTimer(options.abandonSeconds);
-  const task = new FillTask({
-    target,
-    digest,
-    file,
-    origin: options.origin,
-    idleSeconds: options.idleSeconds,
-    expectedSize: index.childSize(placeOf(target), digest),
-    onReaders: (count) => abandoned.onReaders(count),
-    onEvent: options.onEvent,
-    onFetched: options.onFetched,
-    signal: AbortSignal.any([options.lifetime, abandoned.signal]),
-  }, credential);
+  const taskOf = (file: PartialFile, credential: Credential): FillTask =>
+    new FillTask({
+      target,
+      digest,
+      file,
+      origin: options.origin,
+      idleSeconds: options.idleSeconds,
+      expectedSize: index.childSize(placeOf(target), digest),
+      onReaders: (count) => abandoned.onReaders(count),
+      onEvent: options.onEvent,
+      onFetched: options.onFetched,
+      signal: AbortSignal.any([options.lifetime, abandoned.signal]),
+    }, credential);
+  let file = files.first;
+  let task = taskOf(file, credential);
 
-  async function open() {
+  async function open(): Promise<
+    Exclude<FillOpening, { kind: "spoilt" }> | { readonly kind: Refusal }
+  > {
     try {
-      const opening = await task.open();
+      let opening = await task.open();
+      if (opening.kind === "spoilt") {
+        const next = files.again();
+        if (typeof next === "string") return { kind: next };
+        file = next;
+        task = taskOf(file, task.credential);
+        opening = await task.open();
+        // Even empty: the disk does not let go of it.
+        if (opening.kind === "spoilt") return { kind: "roomless" };
+      }
       proofs.remember(target, credential);
       if (opening.kind === "filling") index.putLink(placeOf(target), digest, null);
       else file.keep();
@@ -178,11 +204,15 @@ function cachedFill(
   return fill;
 }
 
-/** What stands for a fill where nothing can be stored. */
-function uncachedFill(target: Target, credential: Credential): Fill {
+/** What stands for a fill where nothing is stored. */
+function uncachedFill(
+  kind: Refusal,
+  target: Target,
+  credential: Credential,
+): Fill {
   return {
     openedBy: callerKey(target, credential),
-    started: Promise.resolve({ kind: "uncached" }),
+    started: Promise.resolve({ kind }),
     join: () => undefined,
     written: 0,
     ended: Promise.resolve(),
@@ -196,11 +226,11 @@ function beginFile(
   store: ContentStore,
   key: string,
   expectedBytes: number | undefined,
-): PartialFile | undefined {
+): PartialFile | Refusal {
   try {
-    return store.begin(key, expectedBytes);
+    return store.begin(key, expectedBytes) ?? "uncached";
   } catch (error) {
-    if (error instanceof StoreError) return undefined;
+    if (error instanceof StoreError) return "roomless";
     throw error;
   }
 }
@@ -210,32 +240,4 @@ function fillKey(target: Target, digest: Digest): string {
   const registry = createHash("sha256").update(placeOf(target).registry).digest("hex");
   const { algorithm, hex } = splitDigest(digest);
   return `${registry.slice(0, 16)}-${algorithm}-${hex}`;
-}
-
-/** Ends a fill that had readers and has none for a while. */
-class AbandonTimer implements Disposable {
-  readonly #seconds: number | null;
-  readonly #controller = new AbortController();
-  #timer: ReturnType<typeof setTimeout> | undefined;
-
-  constructor(seconds: number | null) {
-    this.#seconds = seconds;
-  }
-
-  get signal(): AbortSignal {
-    return this.#controller.signal;
-  }
-
-  onReaders(count: number): void {
-    clearTimeout(this.#timer);
-    if (count > 0 || this.#seconds === null) return;
-    this.#timer = setTimeout(
-      () => this.#controller.abort(new Error("all callers have left")),
-      this.#seconds * 1000,
-    );
-  }
-
-  [Symbol.dispose](): void {
-    clearTimeout(this.#timer);
-  }
 }
