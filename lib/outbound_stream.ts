@@ -60,8 +60,8 @@ export function sendStream(streamed: StreamRequest): Promise<Response> {
   outgoing.on("error", reject);
   const abort = () => outgoing.destroy(new Error("the request was aborted"));
   signal.addEventListener("abort", abort, { once: true });
-  const reader = streamed.body.getReader();
-  pump(reader, outgoing).catch((error) => {
+  const source = openSource(streamed.body);
+  pump(source, outgoing).catch((error) => {
     outgoing.destroy();
     reject(error);
   });
@@ -69,21 +69,61 @@ export function sendStream(streamed: StreamRequest): Promise<Response> {
     signal.removeEventListener("abort", abort);
     // An answer that came early leaves the rest of the body to nobody.
     outgoing.destroy();
-    return reader.cancel().catch(() => undefined);
+    return source.cancel().catch(() => undefined);
   });
 }
 
-/** Writes a stream, waiting for each piece to be taken. */
-async function pump(
-  reader: ReadableStreamDefaultReader<Uint8Array>,
-  outgoing: ReturnType<typeof requestHttp>,
-): Promise<void> {
-  const closed = new Promise<void>((resolve) => outgoing.once("close", resolve));
-  for (let next = await reader.read(); !next.done; next = await reader.read()) {
-    if (outgoing.destroyed) return;
-    if (outgoing.write(next.value)) continue;
-    const drained = new Promise<void>((resolve) => outgoing.once("drain", resolve));
-    await Promise.race([drained, closed]);
+/** A body's pieces. */
+interface Source {
+  /** The next piece, or undefined at the end. */
+  next(): Promise<Uint8Array | undefined>;
+  cancel(): Promise<void>;
+}
+
+const BUFFER_BYTES = 64 * 1024;
+
+/**
+ * Opens a body. Those of the runtime's requests are read into one buffer again and again: it would
+ * give each piece 64 KiB of its own, however small it is, and memory would grow by what the garbage
+ * collector has not seen yet. What is written is a copy, for who writes it says nothing of its end.
+ */
+function openSource(body: ReadableStream<Uint8Array>): Source {
+  try {
+    return bufferedSource(body.getReader({ mode: "byob" }));
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    const reader = body.getReader();
+    return { next: async () => (await reader.read()).value, cancel: () => reader.cancel() };
   }
+}
+
+function bufferedSource(reader: ReadableStreamBYOBReader): Source {
+  let buffer = new ArrayBuffer(BUFFER_BYTES);
+  return {
+    async next() {
+      const { done, value } = await reader.read(new Uint8Array(buffer));
+      if (done) return undefined;
+      buffer = value.buffer;
+      return value.slice();
+    },
+    cancel: () => reader.cancel(),
+  };
+}
+
+/** Writes a body while the next piece is read, no faster than the pieces are taken. */
+async function pump(source: Source, outgoing: ReturnType<typeof requestHttp>): Promise<void> {
+  const closed = new Promise<void>((resolve) => outgoing.once("close", resolve));
+  let taken = Promise.resolve();
+  for (let piece = await source.next(); piece !== undefined; piece = await source.next()) {
+    await Promise.race([taken, closed]);
+    if (outgoing.destroyed) return;
+    taken = write(outgoing, piece);
+  }
+  await Promise.race([taken, closed]);
   outgoing.end();
+}
+
+/** Resolves when a piece is on its way or never will be; what breaks the request tells of itself. */
+function write(outgoing: ReturnType<typeof requestHttp>, piece: Uint8Array): Promise<void> {
+  return new Promise((resolve) => void outgoing.write(piece, () => resolve()));
 }

@@ -1,6 +1,7 @@
 /**
  * HTTP servers inside the test, and the reverse proxying that several of them share.
  */
+import { sendStream } from "../../lib/outbound_stream.ts";
 import type { Certificate } from "./ca.ts";
 import { freePort } from "./ports.ts";
 
@@ -86,13 +87,7 @@ export class Forwarder implements Disposable {
     // The runtime would decode what it asked for compressed and leave the length as it was.
     headers.set("accept-encoding", "identity");
     for (const [name, value] of Object.entries(extra)) headers.set(name, value);
-    const response = await fetch(this.#base + requestTarget(request), {
-      method: request.method,
-      headers,
-      body: request.body,
-      redirect: "manual",
-      client: this.#client,
-    });
+    const response = await this.#send(request, headers);
     const answered = new Headers(response.headers);
     for (const name of HOP_BY_HOP) answered.delete(name);
     return new Response(response.body, { status: response.status, headers: answered });
@@ -100,5 +95,18 @@ export class Forwarder implements Disposable {
 
   [Symbol.dispose](): void {
     this.#client.close();
+  }
+
+  async #send(request: Request, headers: Headers): Promise<Response> {
+    const url = new URL(this.#base + requestTarget(request));
+    const { method, body, signal } = request;
+    if (body === null || url.protocol === "https:") {
+      return await fetch(url, { method, headers, body, redirect: "manual", client: this.#client });
+    }
+    // `fetch` would take the body faster than the server does, and hold it.
+    const given = headers.get("content-length");
+    headers.delete("content-length");
+    const length = given === null ? undefined : Number(given);
+    return await sendStream({ url, method, headers, body, length, signal });
   }
 }
