@@ -1,7 +1,7 @@
 /** What is measured, beside whom, and what is wanted. */
 import { type Entrepot, startEntrepot } from "../tests/support/entrepot.ts";
 import type { Content } from "../tests/support/layer.ts";
-import { measureMany, measureTransfer, type Sample } from "./load.ts";
+import { calm, measureMany, measureTransfer, type Sample } from "./load.ts";
 import { type BenchStage, REPOSITORY, type Subject } from "./stage.ts";
 
 /** One comparison. */
@@ -17,13 +17,16 @@ export interface BenchCase {
     readonly name: string;
     /** Once before the rounds, so that caches are warm. */
     warm?(): Promise<unknown>;
+    /** Before each measurement, in its own time. */
+    prepare?(): Promise<unknown>;
     measure(round: number): Promise<Sample>;
   }[];
 }
 
 /** All cases over a stage. `seconds` is how long those by time take. */
 export function casesOf(stage: BenchStage, seconds: number): BenchCase[] {
-  const { product, registry, nginx, blobs } = stage;
+  const { product, registry, nginx, bare, blobs } = stage;
+  const coldBytes = stage.cold[0]?.size ?? 0;
   return [
     hot(stage, "hot 64 MiB, 8 connections", blobs.mib64, 8, seconds, {
       goal: 0.8,
@@ -32,7 +35,7 @@ export function casesOf(stage: BenchStage, seconds: number): BenchCase[] {
     }),
     hot(stage, "hot 1 MiB, 4 connections", blobs.mib1, 4, seconds, {
       goal: 3,
-      peers: [registry, nginx],
+      peers: [registry, nginx, bare.mib1],
       bound: "opening the file and one response in JavaScript for each request",
     }),
     {
@@ -54,6 +57,7 @@ export function casesOf(stage: BenchStage, seconds: number): BenchCase[] {
       bound: "reading, hashing and writing in one thread",
       subjects: [product, stage.pullThrough].map((each) => ({
         name: each.name,
+        prepare: () => calm([product.pid, stage.pullThrough.pid], coldBytes),
         measure: (round) => cold(each, stage.cold[round]),
       })),
     },
@@ -64,6 +68,7 @@ export function casesOf(stage: BenchStage, seconds: number): BenchCase[] {
       bound: "50 copies through one process",
       subjects: [{
         name: product.name,
+        prepare: () => calm([product.pid], coldBytes),
         measure: (round) => cold(product, stage.cold[stage.cold.length - 1 - round], 50),
       }],
     },
@@ -111,12 +116,13 @@ function hot(
 }
 
 function manifests(stage: BenchStage, seconds: number): BenchCase {
-  const { product, registry, nginx, manifest } = stage;
+  const { product, registry, nginx, bare, manifest } = stage;
   const path = `/v2/${REPOSITORY}/manifests/1`;
   const urls = [
     { ...registryLike(product), url: product.url + path },
     { ...registryLike(registry), url: registry.url + path },
     { ...registryLike(nginx), url: stage.fileUrl(manifest) },
+    bare.manifest,
   ];
   const headers = [`Accept: ${manifest.mediaType}, application/vnd.oci.image.index.v1+json`];
   return {

@@ -1,5 +1,6 @@
 /** Clients that cost little: `wrk` for many requests, `curl` for long transfers. */
-import { runOk } from "../tests/support/process.ts";
+import { runOk, sleep } from "../tests/support/process.ts";
+import { tempDir } from "../tests/support/temp.ts";
 
 const MIB = 1 << 20;
 
@@ -63,6 +64,22 @@ export async function measureTransfer(
     cpuSeconds: await cpuSeconds(pid) - before,
     bytes: bytes * clients,
   };
+}
+
+/**
+ * Resolves when the servers have nothing left to do, as storing what they have answered already, and
+ * the machine has memory at hand for twice so many bytes: a virtual one gets it page by page from its
+ * host, which would be what is measured.
+ */
+export async function calm(pids: readonly number[], bytes: number): Promise<void> {
+  const total = async () => (await Promise.all(pids.map(cpuSeconds))).reduce((a, b) => a + b, 0);
+  for (let before = -1, now = await total(); now - before > 0.01; now = await total()) {
+    before = now;
+    await sleep(500);
+  }
+  await using folder = await tempDir("calm");
+  const mib = String(Math.ceil((2 * bytes) / MIB));
+  await runOk("dd", ["if=/dev/zero", `of=${folder.join("file")}`, "bs=1M", `count=${mib}`]);
 }
 
 /** User and system time of a process and its children, which nginx works with. */

@@ -38,6 +38,7 @@ for (const benchCase of casesOf(stage, isQuick ? 2 : 4)) {
   const samples: Sample[][] = benchCase.subjects.map(() => []);
   for (let round = 0; round < rounds; round++) {
     for (const [i, subject] of benchCase.subjects.entries()) {
+      await subject.prepare?.();
       samples[i]?.push(await subject.measure(round));
     }
   }

@@ -20,6 +20,11 @@ export interface Subject {
   blob(content: { digest: string }): string;
 }
 
+/** A server that gives one answer for whatever is asked. */
+export interface Bare extends Subject {
+  readonly url: string;
+}
+
 /** What cases draw on. */
 export interface BenchStage extends AsyncDisposable {
   readonly origin: Registry;
@@ -33,6 +38,8 @@ export interface BenchStage extends AsyncDisposable {
   readonly nginx: Subject & { readonly url: string };
   /** Passes the origin's answers on. */
   readonly nginxProxy: Subject;
+  /** The runtime's own server with one constant answer: as long as the manifest, and a blob's. */
+  readonly bare: { readonly manifest: Bare; readonly mib1: Bare };
   readonly manifest: Content;
   readonly blobs: { readonly mib1: Content; readonly mib64: Content; readonly large: Content };
   /** Blobs that no cache has yet; each is taken once. */
@@ -67,6 +74,10 @@ export async function startBenchStage(sizes: StageSizes): Promise<BenchStage> {
   );
   const through = stack.use(await startRegistry({ proxy: { remoteUrl: origin.url } }));
   const files = await startNginx(origin, stack);
+  const bare = {
+    manifest: await startBare(manifest.size, stack),
+    mib1: await startBare(mib1.size, stack),
+  };
   const env = {
     UPSTREAM_DOCKER_URL: origin.url,
     UPSTREAM_DOCKER_LIBRARY: "true",
@@ -93,6 +104,7 @@ export async function startBenchStage(sizes: StageSizes): Promise<BenchStage> {
       blob: (content: { digest: string }) => files.staticUrl + filePath(content),
     },
     nginxProxy: { ...subject("nginx unbuffered", files.proxyUrl), pid: files.process.pid },
+    bare,
     manifest,
     blobs: { mib1, mib64, large },
     cold: layersOf(coldImage),
@@ -114,6 +126,19 @@ function subject(name: string, url: string): Pick<Subject, "name" | "blob"> {
 function filePath({ digest }: { digest: string }): string {
   const hex = digest.slice("sha256:".length);
   return `/docker/registry/v2/blobs/sha256/${hex.slice(0, 2)}/${hex}/data`;
+}
+
+async function startBare(bytes: number, stack: AsyncDisposableStack): Promise<Bare> {
+  const port = freePort();
+  const script = join(import.meta.dirname ?? ".", "bare.ts");
+  const process = stack.use(
+    await startProcess("bare", Deno.execPath(), {
+      args: ["run", "--no-config", "--allow-net", script, String(port), String(bytes)],
+      isReady: () => isListening(port),
+    }),
+  );
+  const url = `http://127.0.0.1:${port}/`;
+  return { name: "Deno.serve, bare", url, pid: process.pid, blob: () => url };
 }
 
 async function startNginx(
