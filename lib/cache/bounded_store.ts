@@ -23,7 +23,7 @@ export interface BoundedStoreOptions {
   readonly index: CacheIndex;
   readonly room: Room;
   /** The share of reads, 0 to 1, whose digest is checked on the way. */
-  readonly verifyReads: number;
+  readonly verifyReads: () => number;
   readonly random: () => number;
 }
 
@@ -43,7 +43,8 @@ export function createBoundedStore(options: BoundedStoreOptions): ContentStore {
   }
 
   function isSampled(): boolean {
-    return options.verifyReads > 0 && options.random() < options.verifyReads;
+    const share = options.verifyReads();
+    return share > 0 && options.random() < share;
   }
 
   /** What the disk has changed heals by being fetched again. */
@@ -55,7 +56,7 @@ export function createBoundedStore(options: BoundedStoreOptions): ContentStore {
   }
 
   function openKnown(digest: Digest, size: number): StoredContent | undefined {
-    return size > 0 && size <= MAX_CONTENT_BYTES && options.verifyReads === 0
+    return size > 0 && size <= MAX_CONTENT_BYTES && options.verifyReads() === 0
       ? openInMemory(digest, size)
       : openFile(digest, size);
   }

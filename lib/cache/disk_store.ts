@@ -144,8 +144,12 @@ export function openDiskStore(dir: string): DiskStore {
     remove: (digest) => removeIfThere(pathOf(digest)),
     async probe() {
       const path = join(partialDir, `probe-${crypto.randomUUID()}`);
-      await Deno.writeTextFile(path, "", { createNew: true });
-      await Deno.remove(path);
+      try {
+        // A disk that is full still takes the names of files.
+        await Deno.writeTextFile(path, "probe", { createNew: true });
+      } finally {
+        await Deno.remove(path).catch(() => undefined);
+      }
     },
   };
 }

@@ -31,6 +31,8 @@ export interface Cache extends Disposable {
   readonly store: ContentStore;
   /** The bounds; undefined where nothing is cached. */
   readonly room: Room | undefined;
+  /** Takes other bounds, ages and shares; neither the folder nor whether there is one. */
+  configure(config: Config["cache"]): void;
 }
 
 /**
@@ -47,31 +49,41 @@ export function openCache(config: Config["cache"]): Cache {
       traffic: index.traffic,
       store: NO_STORE,
       room: undefined,
+      configure: () => undefined,
       [Symbol.dispose]: () => index[Symbol.dispose](),
     };
   }
+  let settings = config;
   const disk = openDiskStore(config.dir);
   const { index, isNew } = openIndex(config.dir);
   const usedBytes = reconcile(disk, index);
   const room = new Room({
     index,
     remove: (digest) => disk.remove(digest),
-    maxBytes: config.maxBytes,
-    minFreeBytes: config.minFreeBytes,
+    bounds: config,
     freeBytes: () => freeBytes(config.dir),
     indexBytes: () => indexBytes(config.dir),
   }, usedBytes);
   room.shrink();
-  const { verifyReads } = config;
-  const store = createBoundedStore({ disk, index, room, verifyReads, random: Math.random });
+  const store = createBoundedStore({
+    disk,
+    index,
+    room,
+    verifyReads: () => settings.verifyReads,
+    random: Math.random,
+  });
   if (isNew) recall(config.dir, index, store);
-  const upkeep = keepUp(config, index, room);
+  const upkeep = keepUp(() => settings, index, room);
   return {
     index,
     inventory: index.inventory,
     traffic: index.traffic,
     store,
     room,
+    configure(next) {
+      settings = next;
+      room.setBounds(next);
+    },
     [Symbol.dispose]() {
       upkeep[Symbol.dispose]();
       index[Symbol.dispose]();
@@ -80,13 +92,13 @@ export function openCache(config: Config["cache"]): Cache {
 }
 
 /** What is done now and then while the cache is open, and once more when it is closed. */
-function keepUp(config: Config["cache"], index: CacheIndex, room: Room): Disposable {
+function keepUp(settings: () => Config["cache"], index: CacheIndex, room: Room): Disposable {
   let written = -1;
   const writeLayout = (): void => {
     const revision = index.revision();
     if (revision === written) return;
     try {
-      writeLayoutIndex(config.dir, index);
+      writeLayoutIndex(settings().dir, index);
       written = revision;
     } catch (error) {
       log.warn("the layout's index.json cannot be written: {cause}", {
@@ -94,7 +106,7 @@ function keepUp(config: Config["cache"], index: CacheIndex, room: Room): Disposa
       });
     }
   };
-  const sweep = (): void => room.evictUnusedSince(Date.now() - config.blobTtlSeconds * 1000);
+  const sweep = (): void => room.evictUnusedSince(Date.now() - settings().blobTtlSeconds * 1000);
   sweep();
   const timers = [setInterval(writeLayout, LAYOUT_MS), setInterval(sweep, SWEEP_MS)];
   timers.forEach(Deno.unrefTimer);

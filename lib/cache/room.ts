@@ -13,13 +13,18 @@ const BATCH = 64;
 /** What the index may grow by until room is reserved again. */
 const INDEX_GROWTH_BYTES = 1 << 20;
 
+/** How much there may be. */
+export interface Bounds {
+  readonly maxBytes: number;
+  readonly minFreeBytes: number;
+}
+
 /** What the bounds are kept with. */
 export interface RoomOptions {
   readonly index: CacheIndex;
   /** Removes content from the disk. */
   readonly remove: (digest: Digest) => void;
-  readonly maxBytes: number;
-  readonly minFreeBytes: number;
+  readonly bounds: Bounds;
   /** Free bytes of the file system. */
   readonly freeBytes: () => number;
   /** Bytes of the index's own files. */
@@ -30,18 +35,25 @@ export interface RoomOptions {
 export class Room {
   readonly #options: RoomOptions;
   readonly #held = new Map<Digest, number>();
+  #bounds: Bounds;
   #usedBytes: number;
   #lastEvictionAt: Date | null = null;
 
   /** `usedBytes`: what lies in the folder at the start, partial files included. */
   constructor(options: RoomOptions, usedBytes: number) {
     this.#options = options;
+    this.#bounds = options.bounds;
     this.#usedBytes = usedBytes;
   }
 
   /** Bytes of content and partial files, reserved ones included. */
   get usedBytes(): number {
     return this.#usedBytes;
+  }
+
+  /** The most that there may be. */
+  get maxBytes(): number {
+    return this.#bounds.maxBytes;
   }
 
   /** When content was last evicted. */
@@ -82,6 +94,12 @@ export class Room {
     }
   }
 
+  /** Sets other bounds, and evicts until they hold. */
+  setBounds(bounds: Bounds): void {
+    this.#bounds = bounds;
+    this.shrink();
+  }
+
   /** Evicts until the bounds hold: after a start with smaller ones. */
   shrink(): void {
     if (!this.#fits(0)) this.#evictFor(0);
@@ -89,13 +107,15 @@ export class Room {
 
   /** Whether it fits into an empty cache: nothing has to go for what would not fit even then. */
   #couldFit(bytes: number): boolean {
-    const { maxBytes, minFreeBytes, freeBytes, indexBytes } = this.#options;
+    const { freeBytes, indexBytes } = this.#options;
+    const { maxBytes, minFreeBytes } = this.#bounds;
     return indexBytes() + INDEX_GROWTH_BYTES + bytes <= maxBytes &&
       freeBytes() + this.#usedBytes - bytes >= minFreeBytes;
   }
 
   #fits(bytes: number): boolean {
-    const { maxBytes, minFreeBytes, freeBytes, indexBytes } = this.#options;
+    const { freeBytes, indexBytes } = this.#options;
+    const { maxBytes, minFreeBytes } = this.#bounds;
     return this.#usedBytes + indexBytes() + INDEX_GROWTH_BYTES + bytes <= maxBytes &&
       freeBytes() - bytes >= minFreeBytes;
   }

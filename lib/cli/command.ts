@@ -3,8 +3,8 @@
  * completion are made from the same words.
  */
 import { parseArgs } from "node:util";
-import type { Config } from "../config/config.ts";
 import { loadConfig, type LoadedConfig } from "../config/load.ts";
+import type { ConfigSource } from "./serve.ts";
 
 /** Exit codes, those above 1 as in BSD's sysexits. */
 export const EXIT = { ok: 0, failure: 1, usage: 64, config: 78 } as const;
@@ -12,7 +12,7 @@ export const EXIT = { ok: 0, failure: 1, usage: 64, config: 78 } as const;
 /** What the command line works with. */
 export interface CliDependencies {
   /** Serves until it is told to end; resolves with the exit code. */
-  serve(config: Config, warnings: readonly string[]): Promise<number>;
+  serve(loaded: LoadedConfig, source: ConfigSource): Promise<number>;
   readonly env: Readonly<Record<string, string>>;
   /** Reads a whole file; throws as `Deno.readTextFileSync` does. */
   readTextFile(path: string): string;

@@ -1,12 +1,12 @@
-/** Wires the parts of a running proxy from its configuration; what each may know it is given here. */
+/**
+ * Wires the parts of a proxy from a configuration; what each may know it is given here. What has to
+ * outlive the configuration comes from outside.
+ */
 import { lookup } from "node:dns/promises";
 import { createTokenSource } from "../auth/tokens.ts";
-import type { Cache } from "../cache/open_cache.ts";
 import type { Config } from "../config/config.ts";
-import { ownUrl } from "../config/own_url.ts";
 import { createExplainer } from "../explain/explainer.ts";
 import { createOutbound, refuseOffline } from "../outbound.ts";
-import { createMetrics } from "../metrics/metrics.ts";
 import { createAccessProofs } from "../pull/access.ts";
 import { createBlobHandler } from "../pull/blob.ts";
 import { createFills, type Fills } from "../pull/fills.ts";
@@ -15,7 +15,6 @@ import { createManifestHandler } from "../pull/manifest.ts";
 import { createManifestCache } from "../pull/manifest_cache.ts";
 import { createManifestSource } from "../pull/manifest_source.ts";
 import { createPrefetch } from "../pull/prefetch.ts";
-import { createChanges } from "../push/changes.ts";
 import { createPush } from "../push/create.ts";
 import { withBlobPresence, withManifestPresence } from "../push/presence.ts";
 import { createFollower } from "../redirect/follow.ts";
@@ -24,36 +23,29 @@ import { createRealmExchange } from "../relay/realm_exchange.ts";
 import { createTokenEndpoint } from "../relay/token_endpoint.ts";
 import { createRouter } from "../routing/router.ts";
 import { createTargetGuard } from "../target_guard.ts";
-import { createTransfers } from "../transfers.ts";
 import { createUpstreamClient } from "../upstream/client.ts";
-import { createQuotaGovernor } from "../upstream/quota.ts";
 import { createConnectionLimit } from "../upstream/connections.ts";
-import { createHealthWatch } from "../upstream/health.ts";
+import { createHealthWatch, type HostHealth } from "../upstream/health.ts";
 import { createOrigin } from "../upstream/origin.ts";
-import { createWarmJobs, type WarmJobs } from "../warm/jobs.ts";
-import { sampleHubQuota } from "../web/admin/hub_quota.ts";
 import { createWebApp } from "../web/app.ts";
 import { createRegistryHandler } from "../web/registry.ts";
 import { createServer } from "../web/server.ts";
 import { configValues } from "./describe_config.ts";
+import type { Lasting } from "./lasting.ts";
 
-/** Whether the process should be sent requests. */
-export interface Readiness {
-  readonly isDraining: boolean;
+/** A proxy by one configuration. */
+export interface Composition {
+  readonly handler: ReturnType<typeof createServer>;
+  readonly fills: Fills;
+  readonly hosts: () => readonly HostHealth[];
 }
 
 /** Makes the request handler. `lifetime` ends whatever belongs to no single request. */
-export function compose(
-  config: Config,
-  { index: bare, store, room, inventory, traffic }: Cache,
-  lifetime: AbortSignal,
-  readiness: Readiness,
-): { handler: ReturnType<typeof createServer>; fills: Fills; warm: WarmJobs } {
-  const now = Date.now;
+export function compose(config: Config, lasting: Lasting, lifetime: AbortSignal): Composition {
+  const { changes, index, metrics, now, quota, transfers, warm } = lasting;
+  const { store, room, inventory, traffic } = lasting.cache;
   const hasHttpProxy = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"]
     .some((name) => Deno.env.has(name));
-  // What pulls learn goes through here, so that no answer from before a push outlives it.
-  const { changes, index } = createChanges(bare, now);
   const { offline } = config.cache;
   const hostClient = Deno.createHttpClient({ allowHost: true });
   lifetime.addEventListener("abort", () => hostClient.close(), { once: true });
@@ -82,7 +74,6 @@ export function compose(
     resolvesElsewhere: hasHttpProxy,
   });
   const tokens = createTokenSource({ outbound, guard, now, lifetime });
-  const quota = createQuotaGovernor({ now });
   const client = createUpstreamClient({ outbound, tokens, quota, now });
   const follow = createFollower(outbound, guard);
   const origin = createOrigin({ client, follow, policy: config.redirect });
@@ -94,13 +85,13 @@ export function compose(
     now,
     lifetime,
   });
-  const transfers = createTransfers(now);
   const onFetched = (fetchedBytes: number): void => {
     traffic.add({ fetchedBytes });
     metrics.addFetched(fetchedBytes);
   };
   const idleSeconds = config.timeouts.upstreamIdleSeconds;
   const fills = createFills({
+    underWay: lasting.fillsUnderWay,
     store,
     index,
     origin,
@@ -158,7 +149,7 @@ export function compose(
     listing: createListingHandler(origin),
     catalog: createCatalogHandler(client),
     push: createPush({
-      config: config.push,
+      config: { ...config.push, secretKey: config.push.secretKey ?? lasting.secretKey },
       router,
       client,
       outbound,
@@ -170,32 +161,12 @@ export function compose(
         },
       },
       // What is kept is sent by a client that knows no HTTP proxy.
-      kept: config.cache.pushes && !hasHttpProxy ? { store, index, manifests: cache } : undefined,
+      kept: config.cache.pushes && !hasHttpProxy
+        ? { blobs: lasting.pushKeeper, manifests: cache }
+        : undefined,
       now,
     }),
   });
-  const warm = createWarmJobs({
-    rules: config.warm,
-    proxy: {
-      base: ownUrl(config.listen),
-      ask: (url, init) => fetch(url, init),
-      authorization: null,
-    },
-    now,
-    lifetime,
-  });
-  const metrics = createMetrics({
-    index,
-    usedBytes: () => room?.usedBytes ?? 0,
-    maxBytes: config.cache.maxBytes,
-    activeFills: () => fills.active,
-    activeTransfers: () => transfers.snapshot().length,
-    quota: quota.snapshot,
-    hosts: health.snapshot,
-    warmJobs: warm.list,
-    lifetime,
-  });
-  sampleHubQuota(quota.snapshot, traffic, lifetime);
   const web = createWebApp({
     config,
     configValues: configValues(config),
@@ -207,8 +178,8 @@ export function compose(
     hosts: health.snapshot,
     connections: connections.snapshot,
     lastEvictionAt: () => room?.lastEvictionAt ?? null,
-    isDraining: () => readiness.isDraining,
-    startedAt: new Date(),
+    isDraining: () => lasting.readiness.isDraining,
+    startedAt: lasting.startedAt,
     now,
     transfers,
     warm,
@@ -234,5 +205,5 @@ export function compose(
     publicUrl: config.publicUrl,
     trustedProxies: config.trustedProxies,
   });
-  return { handler, fills, warm };
+  return { handler, fills, hosts: health.snapshot };
 }

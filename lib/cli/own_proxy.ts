@@ -7,6 +7,7 @@ import type { Config } from "../config/config.ts";
 import { ownUrl } from "../config/own_url.ts";
 import type { CliDependencies } from "./command.ts";
 import { compose } from "./compose.ts";
+import { createLasting } from "./lasting.ts";
 
 /** Lends the base URL of a proxy to `use`, and ends what it began. */
 export async function withProxy<Result>(
@@ -18,7 +19,13 @@ export async function withProxy<Result>(
   if (await answers(new URL("/healthz", base), fetch)) return await use(base);
   using cache = openCache(config.cache);
   const lifetime = new AbortController();
-  const { handler, fills } = compose(config, cache, lifetime.signal, { isDraining: false });
+  const lasting = createLasting({
+    listen: config.listen,
+    cache,
+    hosts: () => [],
+    lifetime: lifetime.signal,
+  });
+  const { handler, fills } = compose(config, lasting, lifetime.signal);
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, handler);
   try {
     return await use(new URL(`http://127.0.0.1:${server.addr.port}`));

@@ -1,23 +1,37 @@
-/** `entrepot serve`: composes the parts from a configuration, serves, and drains on a signal. */
+/** `entrepot serve`: serves by a configuration and its changes, and drains on a signal. */
 import { getLogger } from "@logtape/logtape";
 import { type Cache, openCache } from "../cache/open_cache.ts";
 import type { Config } from "../config/config.ts";
+import type { LoadedConfig } from "../config/load.ts";
 import { configureLog, describeCause, flushLog } from "../log.ts";
-import type { Fills } from "../pull/fills.ts";
 import { VERSION } from "../version.ts";
 import { listen, type Listener } from "../web/listener.ts";
 import { compose } from "./compose.ts";
+import { createGenerations, type Generation, type Generations } from "./generations.ts";
+import { createLasting, type Lasting } from "./lasting.ts";
+import { createReload } from "./reload.ts";
+import { watchFile } from "./watch_file.ts";
 
 const log = getLogger(["entrepot"]);
 
+/** Where a configuration comes from. */
+export interface ConfigSource {
+  /** Reads it. @throws {ConfigError} with all faults. */
+  load(): LoadedConfig;
+  /** The file that is part of it, or null. */
+  readonly file: string | null;
+}
+
 /**
  * Serves until SIGTERM or SIGINT, lets transfers finish for the grace time, and resolves with the
- * process's exit code.
+ * process's exit code. SIGHUP, and a change of the file, have the configuration read again.
  */
-export async function serve(config: Config, warnings: readonly string[]): Promise<number> {
+export async function serve(
+  { config, warnings }: LoadedConfig,
+  source: ConfigSource,
+): Promise<number> {
   configureLog(config.log);
   for (const warning of warnings) log.warn("{warning}", { warning });
-  const lifetime = new AbortController();
   let opened: Cache;
   try {
     opened = openCache(config.cache);
@@ -30,23 +44,18 @@ export async function serve(config: Config, warnings: readonly string[]): Promis
     return 1;
   }
   using cache = opened;
-  const readiness = { isDraining: false };
-  const { handler, fills, warm } = compose(config, cache, lifetime.signal, readiness);
+  const lifetime = new AbortController();
+  const lasting = createLasting({
+    listen: config.listen,
+    cache,
+    hosts: () => generations.current.hosts(),
+    lifetime: lifetime.signal,
+  });
+  const generations = createGenerations(generationOf(config, lasting));
 
   let server: Listener;
   try {
-    server = listen({
-      hostname: config.listen.host,
-      port: config.listen.port,
-      onListen: ({ hostname, port }) =>
-        log.info("entrepot {version} listens on {hostname}:{port}", {
-          version: VERSION,
-          hostname,
-          port,
-          upstream: config.defaultUpstream?.registry ?? null,
-          domain: config.customDomain,
-        }),
-    }, handler);
+    server = startListening(config, generations);
   } catch (error) {
     log.error("cannot listen on {host}:{port}: {cause}; choose another PORT or HOST", {
       ...config.listen,
@@ -55,12 +64,53 @@ export async function serve(config: Config, warnings: readonly string[]): Promis
     await flushLog();
     return 1;
   }
-  warm.begin();
+  lasting.warm.schedule(config.warm);
+  let { shutdownGraceSeconds } = config.timeouts;
+  const reload = createReload({
+    config,
+    load: source.load,
+    apply(next) {
+      generations.replace(generationOf(next, lasting));
+      cache.configure(next.cache);
+      configureLog(next.log);
+      lasting.warm.schedule(next.warm);
+      ({ shutdownGraceSeconds } = next.timeouts);
+    },
+    onResult: lasting.metrics.noteReload,
+  });
+  if (source.file !== null) {
+    const { file } = source;
+    watchFile(file, () => reload(`${file} has changed`), lifetime.signal);
+  }
+  Deno.addSignalListener("SIGHUP", () => reload("SIGHUP"));
+
   await signalled();
-  readiness.isDraining = true;
-  await drain(server, fills, lifetime, config.timeouts.shutdownGraceSeconds);
+  lasting.readiness.isDraining = true;
+  await drain(server, generations, shutdownGraceSeconds);
+  lifetime.abort(new Error("the proxy is shutting down"));
   await flushLog();
   return 0;
+}
+
+function generationOf(config: Config, lasting: Lasting): Generation {
+  const lifetime = new AbortController();
+  return { composition: compose(config, lasting, lifetime.signal), lifetime };
+}
+
+/** @throws where it cannot listen. */
+function startListening(config: Config, { handler }: Generations): Listener {
+  return listen({
+    hostname: config.listen.host,
+    port: config.listen.port,
+    onListen: ({ hostname, port }) =>
+      log.info("entrepot {version} listens on {hostname}:{port}", {
+        version: VERSION,
+        hostname,
+        port,
+        upstream: config.defaultUpstream?.registry ?? null,
+        domain: config.customDomain,
+      }),
+  }, handler);
 }
 
 /** Resolves at the first signal that asks the process to end. */
@@ -78,20 +128,19 @@ function signalled(): Promise<void> {
 /** Takes no more requests, lets transfers finish, and ends what is left after the grace time. */
 async function drain(
   server: Listener,
-  fills: Fills,
-  lifetime: AbortController,
+  generations: Generations,
   graceSeconds: number,
 ): Promise<void> {
   log.info("draining: {fills} fills under way, up to {graceSeconds} s", {
-    fills: fills.active,
+    fills: generations.current.fills.active,
     graceSeconds,
   });
-  const finished = server.shutdown().then(() => fills.idle());
+  const finished = server.shutdown().then(() => generations.idle());
   const grace = Promise.withResolvers<"late">();
   const timer = setTimeout(() => grace.resolve("late"), graceSeconds * 1000);
   const outcome = await Promise.race([finished.then(() => "finished" as const), grace.promise]);
   clearTimeout(timer);
-  lifetime.abort(new Error("the proxy is shutting down"));
+  generations.end(new Error("the proxy is shutting down"));
   if (outcome === "late") log.warn("transfers were cut by the end of SHUTDOWN_GRACE");
   log.info("ended");
 }

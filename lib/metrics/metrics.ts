@@ -28,7 +28,7 @@ export interface RequestSample {
 export interface MetricSources {
   readonly index: Pick<CacheIndex, "totals" | "counters">;
   readonly usedBytes: () => number;
-  readonly maxBytes: number;
+  readonly maxBytes: () => number;
   readonly activeFills: () => number;
   readonly activeTransfers: () => number;
   readonly quota: () => readonly Quota[];
@@ -43,6 +43,8 @@ export interface Metrics {
   observe(sample: RequestSample): void;
   /** Bytes that came from a registry or its storage. */
   addFetched(bytes: number): void;
+  /** A new configuration was read, and is in use or not. */
+  noteReload(result: "applied" | "refused"): void;
   readonly contentType: string;
   /** Everything, as Prometheus reads it. */
   scrape(): Promise<string>;
@@ -93,6 +95,7 @@ export function createMetrics(sources: MetricSources): Metrics {
   addUpstreams(registers, sources);
   addWarm(registers, sources);
   addProcess(registers, sources.lifetime);
+  const noteReload = addReloads(registers);
 
   return {
     observe({ route, upstream, method, status, cache, seconds, bytes }) {
@@ -102,8 +105,27 @@ export function createMetrics(sources: MetricSources): Metrics {
       if (bytes > 0) served.inc({ route, cache }, bytes);
     },
     addFetched: (bytes) => fetched.inc(bytes),
+    noteReload,
     contentType: registry.contentType,
     scrape: () => registry.metrics(),
+  };
+}
+
+function addReloads(registers: Registry[]): Metrics["noteReload"] {
+  const reloads = new Counter({
+    name: "entrepot_config_reloads_total",
+    help: "Configurations that were read again.",
+    labelNames: ["result"],
+    registers,
+  });
+  const isRefused = new Gauge({
+    name: "entrepot_config_refused",
+    help: "Whether the last one had faults, so that an earlier one is in use.",
+    registers,
+  });
+  return (result) => {
+    reloads.inc({ result });
+    isRefused.set(result === "refused" ? 1 : 0);
   };
 }
 
@@ -119,7 +141,7 @@ function addCache(registers: Registry[], sources: MetricSources): void {
     "Bytes of content and of transfers under way in the cache.",
     sources.usedBytes,
   );
-  gauge(registers, "entrepot_cache_limit_bytes", "CACHE_MAX_SIZE.", () => sources.maxBytes);
+  gauge(registers, "entrepot_cache_limit_bytes", "CACHE_MAX_SIZE.", sources.maxBytes);
   gauge(registers, "entrepot_fills_active", "Fills under way.", sources.activeFills);
   gauge(registers, "entrepot_transfers_active", "Transfers under way.", sources.activeTransfers);
   new Counter({

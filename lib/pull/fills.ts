@@ -52,14 +52,16 @@ export interface Fills {
   find(target: Target, digest: Digest): Fill | undefined;
   /** Begins one; there must be none. */
   start(target: Target, digest: Digest, credential: Credential): Fill;
-  /** How many are under way. */
+  /** How many are under way, whoever began them. */
   readonly active: number;
-  /** Resolves when none is under way. */
+  /** Resolves when none that was begun here is under way. */
   idle(): Promise<void>;
 }
 
 /** What fills are made from. */
 export interface FillsOptions {
+  /** All that are under way, those included that were begun under an earlier configuration. */
+  readonly underWay: Map<string, Fill>;
   readonly store: ContentStore;
   readonly index: CacheIndex;
   readonly origin: Origin;
@@ -83,8 +85,8 @@ export function callerKey(target: Target, credential: Credential): string {
 
 /** Makes the fills. */
 export function createFills(options: FillsOptions): Fills {
-  const { store, index } = options;
-  const fills = new Map<string, Fill>();
+  const { store, index, underWay } = options;
+  const own = new Set<Fill>();
 
   function start(target: Target, digest: Digest, credential: Credential): Fill {
     const key = fillKey(target, digest);
@@ -94,22 +96,26 @@ export function createFills(options: FillsOptions): Fills {
     const running = typeof file === "string"
       ? uncachedFill(file, target, credential)
       : cachedFill(options, { first: file, again: begin }, target, digest, credential);
-    fills.set(key, running);
-    running.ended.finally(() => fills.delete(key));
+    underWay.set(key, running);
+    own.add(running);
+    running.ended.finally(() => {
+      underWay.delete(key);
+      own.delete(running);
+    });
     return running;
   }
 
   return {
-    find: (target, digest) => fills.get(fillKey(target, digest)),
+    find: (target, digest) => underWay.get(fillKey(target, digest)),
     start(target, digest, credential) {
       index.count("fills");
       return start(target, digest, credential);
     },
     get active() {
-      return fills.size;
+      return underWay.size;
     },
     async idle() {
-      while (fills.size > 0) await Promise.all([...fills.values()].map(({ ended }) => ended));
+      while (own.size > 0) await Promise.all([...own].map(({ ended }) => ended));
     },
   };
 }

@@ -1,6 +1,4 @@
 /** Puts the parts of pushes together. */
-import type { CacheIndex } from "../cache/index.ts";
-import type { ContentStore } from "../cache/store.ts";
 import type { Config } from "../config/config.ts";
 import type { Outbound } from "../outbound.ts";
 import type { ManifestCache } from "../pull/manifest_cache.ts";
@@ -9,7 +7,7 @@ import type { TargetGuard } from "../target_guard.ts";
 import type { UpstreamClient } from "../upstream/client.ts";
 import type { Changes } from "./changes.ts";
 import { createContentHandlers } from "./content.ts";
-import { createPushKeeper } from "./keeper.ts";
+import type { PushKeeper } from "./keeper.ts";
 import { createUploadLocations } from "./location.ts";
 import { createPushHandler, type PushHandler } from "./push.ts";
 import { createSealer } from "./seal.ts";
@@ -18,8 +16,7 @@ import { createWriter } from "./write.ts";
 
 /** What keeps pushes. */
 export interface PushedCache {
-  readonly store: ContentStore;
-  readonly index: CacheIndex;
+  readonly blobs: PushKeeper;
   readonly manifests: ManifestCache;
 }
 
@@ -39,12 +36,11 @@ export interface PushOptions {
 /** Makes the handler of everything that writes. */
 export function createPush(options: PushOptions): PushHandler {
   const { config, router, client, outbound, guard, changes, kept } = options;
-  const keeper = kept === undefined ? undefined : createPushKeeper({ ...kept, now: options.now });
   const locations = createUploadLocations(createSealer(config.secretKey, options.now));
   const send = createWriter({ client, outbound, guard });
   const { maxManifestBytes } = config;
   return createPushHandler({
-    upload: createUploadHandler({ router, send, locations, changes, keeper }),
+    upload: createUploadHandler({ router, send, locations, changes, keeper: kept?.blobs }),
     content: createContentHandlers({
       send,
       locations,

@@ -39,8 +39,8 @@ export interface WarmPlan extends WarmRule {
 
 /** All warm-ups. */
 export interface WarmJobs {
-  /** Begins to wait for the rules' times. Call once, when the proxy answers. */
-  begin(): void;
+  /** Waits for these rules' times from now on, and no longer for those of earlier ones. */
+  schedule(rules: readonly WarmRule[]): void;
   /** Queues a job. */
   submit(order: WarmOrder): WarmJob;
   /** The newest first. */
@@ -50,7 +50,6 @@ export interface WarmJobs {
 
 /** What jobs are made from. */
 export interface WarmJobsOptions {
-  readonly rules: readonly WarmRule[];
   readonly proxy: ProxyAccess;
   readonly now: () => number;
   /** Ends the waiting and the job under way. */
@@ -60,12 +59,7 @@ export interface WarmJobsOptions {
 /** Makes the jobs. */
 export function createWarmJobs(options: WarmJobsOptions): WarmJobs {
   const { lifetime, now } = options;
-  const timers = options.rules.map((rule) => ({
-    rule,
-    cron: new Cron(rule.at, { paused: true, protect: true }, () => {
-      enqueue(rule, rule.at);
-    }),
-  }));
+  let timers: { readonly rule: WarmRule; readonly cron: Cron }[] = [];
   const jobs: MutableJob[] = [];
   let worker = Promise.resolve();
 
@@ -116,15 +110,24 @@ export function createWarmJobs(options: WarmJobsOptions): WarmJobs {
     for (const old of ended.slice(MAX_ENDED)) jobs.splice(jobs.indexOf(old), 1);
   }
 
-  function begin(): void {
-    for (const { cron } of timers) cron.resume();
-    lifetime.addEventListener("abort", () => timers.forEach(({ cron }) => cron.stop()), {
-      once: true,
-    });
+  function schedule(rules: readonly WarmRule[]): void {
+    stop();
+    timers = rules.map((rule) => ({
+      rule,
+      cron: new Cron(rule.at, { protect: true }, () => {
+        enqueue(rule, rule.at);
+      }),
+    }));
   }
 
+  function stop(): void {
+    for (const { cron } of timers) cron.stop();
+  }
+
+  lifetime.addEventListener("abort", stop, { once: true });
+
   return {
-    begin,
+    schedule,
     submit: (order) => enqueue(order, null),
     list: () => jobs,
     plan: () =>

@@ -113,7 +113,7 @@ Deno.test("a scrape takes milliseconds with a hundred thousand contents", async 
   const metrics = createMetrics({
     index,
     usedBytes: () => 0,
-    maxBytes: 0,
+    maxBytes: () => 0,
     activeFills: () => 0,
     activeTransfers: () => 0,
     quota: () => [],

@@ -39,7 +39,6 @@ Deno.test("jobs run one after the other, and the newest is told of first", async
   let under = 0;
   let most = 0;
   const jobs = createWarmJobs({
-    rules: [],
     proxy: {
       base: new URL("http://proxy.invalid"),
       authorization: null,

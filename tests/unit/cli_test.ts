@@ -46,7 +46,7 @@ Deno.test("serving gets the configuration and its warnings", async () => {
   const seen: unknown[] = [];
   await run([], {
     env: { PORT: "5002", DNS_SERVERS: "192.0.2.1" },
-    serve: (config, warnings) => {
+    serve: ({ config, warnings }) => {
       seen.push(config.listen.port, warnings.length);
       return Promise.resolve(0);
     },
