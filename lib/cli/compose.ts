@@ -6,6 +6,7 @@ import { lookup } from "node:dns/promises";
 import { createTokenSource } from "../auth/tokens.ts";
 import type { Config } from "../config/config.ts";
 import { createExplainer } from "../explain/explainer.ts";
+import { measureOutbound } from "../metrics/upstream_requests.ts";
 import { createOutbound, refuseOffline } from "../outbound.ts";
 import { createAccessProofs } from "../pull/access.ts";
 import { createBlobHandler } from "../pull/blob.ts";
@@ -50,12 +51,15 @@ export function compose(config: Config, lasting: Lasting, lifetime: AbortSignal)
   const hostClient = Deno.createHttpClient({ allowHost: true });
   lifetime.addEventListener("abort", () => hostClient.close(), { once: true });
   const health = createHealthWatch({
-    outbound: createOutbound({
-      fetch: (input, init) => fetch(input, init),
-      fetchAsHost: (input, init) => fetch(input, { ...init, client: hostClient }),
-      hasHttpProxy,
-      headersTimeoutSeconds: config.timeouts.upstreamHeadersSeconds,
-    }),
+    outbound: measureOutbound(
+      createOutbound({
+        fetch: (input, init) => fetch(input, init),
+        fetchAsHost: (input, init) => fetch(input, { ...init, client: hostClient }),
+        hasHttpProxy,
+        headersTimeoutSeconds: config.timeouts.upstreamHeadersSeconds,
+      }),
+      metrics.observeUpstream,
+    ),
     now,
     lifetime,
   });
@@ -82,6 +86,7 @@ export function compose(config: Config, lasting: Lasting, lifetime: AbortSignal)
     origin,
     // What was public when the network was left stays so.
     staleIfErrorSeconds: offline ? Infinity : config.cache.staleIfErrorSeconds,
+    onProof: metrics.countProof,
     now,
     lifetime,
   });

@@ -9,6 +9,7 @@ import type { HostHealth } from "../upstream/health.ts";
 import type { Quota } from "../upstream/quota.ts";
 import { VERSION } from "../version.ts";
 import type { WarmJob } from "../warm/jobs.ts";
+import type { UpstreamSample } from "./upstream_requests.ts";
 
 /** A request that has been answered. */
 export interface RequestSample {
@@ -38,11 +39,17 @@ export interface MetricSources {
   readonly lifetime: AbortSignal;
 }
 
+/** How a right to read was proven, or not. */
+export type ProofResult = "known" | "asked" | "stale" | "refused";
+
 /** Counts, and tells. */
 export interface Metrics {
   observe(sample: RequestSample): void;
+  observeUpstream(sample: UpstreamSample): void;
   /** Bytes that came from a registry or its storage. */
   addFetched(bytes: number): void;
+  /** A caller's right to read was known, or how the upstream answered when it was asked. */
+  countProof(result: ProofResult): void;
   /** A new configuration was read, and is in use or not. */
   noteReload(result: "applied" | "refused"): void;
   readonly contentType: string;
@@ -96,6 +103,8 @@ export function createMetrics(sources: MetricSources): Metrics {
   addWarm(registers, sources);
   addProcess(registers, sources.lifetime);
   const noteReload = addReloads(registers);
+  const observeUpstream = addUpstreamRequests(registers);
+  const countProof = addProofs(registers);
 
   return {
     observe({ route, upstream, method, status, cache, seconds, bytes }) {
@@ -105,10 +114,48 @@ export function createMetrics(sources: MetricSources): Metrics {
       if (bytes > 0) served.inc({ route, cache }, bytes);
     },
     addFetched: (bytes) => fetched.inc(bytes),
+    countProof,
     noteReload,
+    observeUpstream,
     contentType: registry.contentType,
     scrape: () => registry.metrics(),
   };
+}
+
+function addUpstreamRequests(registers: Registry[]): Metrics["observeUpstream"] {
+  const requests = new Counter({
+    name: "entrepot_upstream_requests_total",
+    help: "Requests to registries, their realms and storage hosts, by how they were answered.",
+    labelNames: ["upstream", "result"],
+    registers,
+  });
+  const duration = new Histogram({
+    name: "entrepot_upstream_request_duration_seconds",
+    help: "From such a request to the headers of its answer.",
+    labelNames: ["upstream"],
+    buckets: SECONDS,
+    registers,
+  });
+  return ({ upstream, result, seconds }) => {
+    requests.inc({ upstream, result });
+    duration.observe({ upstream }, seconds);
+  };
+}
+
+function addProofs(registers: Registry[]): Metrics["countProof"] {
+  // Counted here, for each hit has one, and read when somebody asks.
+  const counts: Record<ProofResult, number> = { known: 0, asked: 0, stale: 0, refused: 0 };
+  new Counter({
+    name: "entrepot_proofs_total",
+    help: "Proofs of the right to read what is cached: known, asked for, taken as stale, refused.",
+    labelNames: ["result"],
+    registers,
+    collect() {
+      this.reset();
+      for (const [result, count] of Object.entries(counts)) this.inc({ result }, count);
+    },
+  });
+  return (result) => void counts[result]++;
 }
 
 function addReloads(registers: Registry[]): Metrics["noteReload"] {

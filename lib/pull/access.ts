@@ -46,6 +46,8 @@ export function createAccessProofs(
     index: CacheIndex;
     origin: Origin;
     staleIfErrorSeconds: number;
+    /** Is told of each proof. */
+    onProof: (result: "known" | "asked" | "stale" | "refused") => void;
     now: () => number;
     lifetime: AbortSignal;
   },
@@ -69,15 +71,21 @@ export function createAccessProofs(
     wanted: WantedContent,
   ): Promise<Access> {
     // What anybody may read, everybody may.
-    if (isProven(target, ANONYMOUS) || isProven(target, credential)) return "proven";
+    if (isProven(target, ANONYMOUS) || isProven(target, credential)) {
+      options.onProof("known");
+      return "proven";
+    }
     try {
       await flights.run(
         proofKey(target, credential),
         () => askUpstream(target, credential, wanted),
       );
+      options.onProof("asked");
       return "proven";
     } catch (error) {
-      if (isFailure(error) && wasPublic(target)) return "stale";
+      const isStale = isFailure(error) && wasPublic(target);
+      options.onProof(isStale ? "stale" : "refused");
+      if (isStale) return "stale";
       throw error;
     }
   }

@@ -81,6 +81,12 @@ Deno.test({
       )
       .reduce((total, { bytes }) => total + bytes, 0);
     assertEquals(await sum(bench, "entrepot_fetched_bytes_total"), storage + manifests);
+    assertEquals(
+      await sum(bench, "entrepot_upstream_requests_total", 'upstream="docker.io"'),
+      world.hubFront.requests.length + world.tokens.requests.length +
+        world.s3.blobReads().filter(({ isPresigned }) => isPresigned).length,
+    );
+    assert(await sum(bench, "entrepot_proofs_total", 'result="known"') > 0);
     assertEquals(await sum(bench, "entrepot_requests_total", 'cache="HIT"'), hits);
     assertEquals(await sum(bench, "entrepot_requests_total", 'status="404"'), 1);
     assertEquals(await sum(bench, "entrepot_fills_active"), 0);

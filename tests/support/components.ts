@@ -33,6 +33,7 @@ export const COMPONENTS = {
   redis: { commands: ["redis-server"], packages: ["redis-server"] },
   nginx: { commands: ["nginx"], packages: ["nginx-light"] },
   load: { commands: ["wrk", "curl"], packages: ["wrk", "curl"] },
+  promtool: { commands: ["promtool"], packages: ["prometheus"] },
   openssl: { commands: ["openssl"], packages: ["openssl"] },
   chromium: { commands: ["chromium"], packages: ["chromium", "fonts-noto-cjk"] },
   busybox: { commands: ["busybox"], packages: ["busybox-static"] },

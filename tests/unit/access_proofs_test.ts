@@ -47,6 +47,7 @@ function setUp(staleIfErrorSeconds = 3600) {
     index,
     origin: { fetch, ask: () => Promise.reject(new Error("not asked here")) },
     staleIfErrorSeconds,
+    onProof: () => {},
     now: () => state.now,
     lifetime: new AbortController().signal,
   });
