@@ -44,6 +44,7 @@ Deno.test({
     const { world } = bench;
     const image = await world.seed("public/a", noiseImage("a", [300_000, 20_000]));
     await world.seed("private/a");
+    world.clearRecords();
     let received = 0;
     let requests = 0;
     let hits = 0;
