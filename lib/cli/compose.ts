@@ -43,7 +43,7 @@ export interface Composition {
 
 /** Makes the request handler. `lifetime` ends whatever belongs to no single request. */
 export function compose(config: Config, lasting: Lasting, lifetime: AbortSignal): Composition {
-  const { changes, index, metrics, now, quota, transfers, warm } = lasting;
+  const { changes, index, metrics, now, quota, tracing, transfers, warm } = lasting;
   const { store, room, inventory, traffic } = lasting.cache;
   const hasHttpProxy = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"]
     .some((name) => Deno.env.has(name));
@@ -51,7 +51,7 @@ export function compose(config: Config, lasting: Lasting, lifetime: AbortSignal)
   const hostClient = Deno.createHttpClient({ allowHost: true });
   lifetime.addEventListener("abort", () => hostClient.close(), { once: true });
   const health = createHealthWatch({
-    outbound: measureOutbound(
+    outbound: tracing.traceOutbound(measureOutbound(
       createOutbound({
         fetch: (input, init) => fetch(input, init),
         fetchAsHost: (input, init) => fetch(input, { ...init, client: hostClient }),
@@ -59,7 +59,7 @@ export function compose(config: Config, lasting: Lasting, lifetime: AbortSignal)
         headersTimeoutSeconds: config.timeouts.upstreamHeadersSeconds,
       }),
       metrics.observeUpstream,
-    ),
+    )),
     now,
     lifetime,
   });
@@ -207,6 +207,7 @@ export function compose(config: Config, lasting: Lasting, lifetime: AbortSignal)
     transfers,
     traffic,
     metrics,
+    tracing,
     publicUrl: config.publicUrl,
     trustedProxies: config.trustedProxies,
   });

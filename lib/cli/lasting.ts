@@ -10,6 +10,7 @@ import { createPushKeeper, type PushKeeper } from "../push/keeper.ts";
 import { createTransfers, type Transfers } from "../transfers.ts";
 import type { HostHealth } from "../upstream/health.ts";
 import { createQuotaGovernor, type QuotaGovernor } from "../upstream/quota.ts";
+import type { Tracing } from "../tracing.ts";
 import { createWarmJobs, type WarmJobs } from "../warm/jobs.ts";
 import { sampleHubQuota } from "../web/admin/hub_quota.ts";
 
@@ -29,6 +30,7 @@ export interface Lasting {
   readonly pushKeeper: PushKeeper;
   readonly quota: QuotaGovernor;
   readonly metrics: Metrics;
+  readonly tracing: Tracing;
   readonly warm: WarmJobs;
   /** Seals the addresses of uploads where the configuration names no key. */
   readonly secretKey: string;
@@ -43,11 +45,12 @@ export function createLasting(
     readonly listen: Config["listen"];
     readonly cache: Cache;
     readonly hosts: () => readonly HostHealth[];
+    readonly tracing: Tracing;
     /** Ends what is done now and then, and warm-ups. */
     readonly lifetime: AbortSignal;
   },
 ): Lasting {
-  const { cache, hosts, lifetime } = options;
+  const { cache, hosts, lifetime, tracing } = options;
   const { room, store, traffic } = cache;
   const now = Date.now;
   const { changes, index } = createChanges(cache.index, now);
@@ -84,6 +87,7 @@ export function createLasting(
     pushKeeper: createPushKeeper({ store, index, now }),
     quota,
     metrics,
+    tracing,
     warm,
     secretKey: crypto.randomUUID() + crypto.randomUUID(),
     readiness: { isDraining: false },

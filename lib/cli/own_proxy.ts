@@ -5,6 +5,7 @@
 import { openCache } from "../cache/open_cache.ts";
 import type { Config } from "../config/config.ts";
 import { ownUrl } from "../config/own_url.ts";
+import { NO_TRACING } from "../tracing.ts";
 import type { CliDependencies } from "./command.ts";
 import { compose } from "./compose.ts";
 import { createLasting } from "./lasting.ts";
@@ -23,6 +24,7 @@ export async function withProxy<Result>(
     listen: config.listen,
     cache,
     hosts: () => [],
+    tracing: NO_TRACING,
     lifetime: lifetime.signal,
   });
   const { handler, fills } = compose(config, lasting, lifetime.signal);

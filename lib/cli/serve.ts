@@ -4,6 +4,7 @@ import { type Cache, openCache } from "../cache/open_cache.ts";
 import type { Config } from "../config/config.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import { configureLog, describeCause, flushLog } from "../log.ts";
+import { createTracing, NO_TRACING, type Tracing } from "../tracing.ts";
 import { VERSION } from "../version.ts";
 import { listen, type Listener } from "../web/listener.ts";
 import { compose } from "./compose.ts";
@@ -49,6 +50,7 @@ export async function serve(
     listen: config.listen,
     cache,
     hosts: () => generations.current.hosts(),
+    tracing: await openTracing(),
     lifetime: lifetime.signal,
   });
   const generations = createGenerations(generationOf(config, lasting));
@@ -90,6 +92,13 @@ export async function serve(
   lifetime.abort(new Error("the proxy is shutting down"));
   await flushLog();
   return 0;
+}
+
+/** Loads what spans are made with only where somebody collects them. */
+async function openTracing(): Promise<Tracing> {
+  if (Deno.env.get("OTEL_DENO") !== "true") return NO_TRACING;
+  const { trace } = await import("@opentelemetry/api");
+  return createTracing(trace);
 }
 
 function generationOf(config: Config, lasting: Lasting): Generation {

@@ -8,6 +8,7 @@ import { clientOrigin } from "../http.ts";
 import type { TrafficLog, TrafficSample } from "../cache/traffic.ts";
 import type { TransferFacts, Transfers } from "../transfers.ts";
 import type { Metrics } from "../metrics/metrics.ts";
+import type { Tracing } from "../tracing.ts";
 import type { RegistryHandler, RequestFacts } from "./registry.ts";
 import type { Visit } from "./visit.ts";
 
@@ -21,6 +22,7 @@ export interface ServerDeps {
   readonly transfers: Transfers;
   readonly traffic: Pick<TrafficLog, "add">;
   readonly metrics: Pick<Metrics, "observe">;
+  readonly tracing: Pick<Tracing, "nameRequest">;
   readonly publicUrl: URL | null;
   readonly trustedProxies: readonly string[];
 }
@@ -45,7 +47,9 @@ export function createServer(
     const finished = info.completed.catch(() => undefined);
     const id = crypto.randomUUID();
     const facts: RequestFacts = { route: "web" };
-    const signal = request.signal;
+    // Read now: a request may be closed when it has been answered.
+    const { method, signal } = request;
+    const userAgent = request.headers.get("user-agent");
     let sent: number | null = null;
     const onSent = (bytes: number): void => {
       sent = (sent ?? 0) + bytes;
@@ -57,10 +61,11 @@ export function createServer(
         ? await deps.registry({ request, url, origin, host, facts, finished, onSent })
         : await deps.web({ request, url, origin, host, peer: seen.peer });
     } catch (error) {
-      response = failure(error, id, signal.aborted).toResponse(request.method);
+      response = failure(error, id, signal.aborted).toResponse(method);
     }
     response.headers.set("x-request-id", id);
-    if (facts.route === "blob" && hasBody(request.method, response.status)) {
+    deps.tracing.nameRequest({ ...facts, method });
+    if (facts.route === "blob" && hasBody(method, response.status)) {
       const transfer = deps.transfers.begin(
         describeTransfer(response, facts, origin.clientAddress, () => sent),
       );
@@ -69,7 +74,7 @@ export function createServer(
 
     const note = (outcome: "completed" | "aborted") =>
       log.info("{method} {path} {status}", () => ({
-        method: request.method,
+        method,
         path: url.pathname,
         status: response.status,
         id,
@@ -79,7 +84,7 @@ export function createServer(
         bytes: Number(response.headers.get("content-length") ?? 0),
         durationMs: Math.round(performance.now() - startedAt),
         outcome,
-        userAgent: request.headers.get("user-agent"),
+        userAgent,
       }));
     info.completed.then(() => note("completed"), () => note("aborted"));
     const { status } = response;
@@ -89,17 +94,17 @@ export function createServer(
       deps.metrics.observe({
         route: facts.route,
         upstream: facts.upstream ?? "",
-        method: request.method,
+        method,
         status,
         cache: facts.cache ?? "",
         seconds: durationMs / 1000,
         bytes: servedBytes,
       });
-      if (!isPull(facts, request.method)) return;
+      if (!isPull(facts, method)) return;
       deps.traffic.add(sampleOf(facts, status, servedBytes, durationMs));
     };
     // Looking at the body would make a stream of it, which costs more than all else.
-    const whole = hasBody(request.method, status) ? length : 0;
+    const whole = hasBody(method, status) ? length : 0;
     // What is broken off counts as completed too. Of what the runtime sends by itself nobody knows
     // how much went before, and it tells most times, not always, that the client has gone.
     const all = (): number => signal.aborted ? 0 : whole;
