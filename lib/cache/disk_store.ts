@@ -42,7 +42,7 @@ export interface DiskStore {
 }
 
 /** Partial files with these prefixes are never resumed. */
-const TRANSIENT = /^(small|probe)-/;
+const TRANSIENT = /^(small|probe|import|push)-/;
 
 /**
  * Opens or makes the folder.

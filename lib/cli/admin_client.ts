@@ -1,6 +1,7 @@
 /** The admin API as commands use it: that of the running proxy, or of one of this process alone. */
 import { RegistryError } from "../errors.ts";
 import { isRecord } from "../json.ts";
+import { sendStream } from "../outbound_stream.ts";
 import { parseOrigin } from "./address_option.ts";
 import { type CliDependencies, EXIT, readConfig } from "./command.ts";
 import { withProxy } from "./own_proxy.ts";
@@ -16,11 +17,26 @@ export const API_OPTIONS = {
   json: { type: "boolean", help: "print the answer as JSON" },
 } as const;
 
-/** Asks the API; the query's values are escaped. @throws {RegistryError} its refusal. */
+/** What goes with a request. */
+export type ApiBody =
+  | { readonly kind: "json"; readonly value: unknown }
+  /** `length` is in bytes. */
+  | {
+    readonly kind: "stream";
+    readonly stream: ReadableStream<Uint8Array>;
+    readonly length: number;
+  };
+
+/**
+ * Asks the API; the query's values are escaped.
+ *
+ * @throws {RegistryError} its refusal, with its status.
+ */
 export type AskApi = (
   method: "GET" | "PUT" | "DELETE",
   path: string,
   query: Readonly<Record<string, string>>,
+  body?: ApiBody,
 ) => Promise<Record<string, unknown>>;
 
 /**
@@ -33,26 +49,37 @@ export async function withApi(
   use: (ask: AskApi) => Promise<number>,
 ): Promise<number> {
   const { config } = readConfig(dependencies);
-  const run = (base: URL): Promise<number> =>
-    use((method, path, query) => ask(base, method, path, query));
+  const run = (base: URL): Promise<number> => use((...request) => ask(base, ...request));
 
   async function ask(
     base: URL,
-    ...[method, path, query]: Parameters<AskApi>
+    ...[method, path, query, body]: Parameters<AskApi>
   ): Promise<Record<string, unknown>> {
     const url = new URL(`/api/v1/${path}`, base);
     for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value);
     const { token } = config.admin;
-    const response = await dependencies.fetch(url.href, {
-      method,
-      headers: token === null ? {} : { authorization: `Bearer ${token}` },
-    });
+    const headers = new Headers(token === null ? {} : { authorization: `Bearer ${token}` });
+    const response = body?.kind === "stream"
+      ? await sendStream({
+        url,
+        method,
+        headers,
+        body: body.stream,
+        length: body.length,
+        signal: new AbortController().signal,
+      })
+      : await dependencies.fetch(url.href, {
+        method,
+        headers,
+        ...(body === undefined ? {} : { body: JSON.stringify(body.value) }),
+      });
     const text = await response.text();
-    const body: unknown = text.startsWith("{") ? JSON.parse(text) : null;
-    if (response.ok && isRecord(body)) return body;
+    const answer: unknown = text.startsWith("{") ? JSON.parse(text) : null;
+    if (response.ok && isRecord(answer)) return answer;
     throw new RegistryError(
       "UNKNOWN",
-      messageOf(body) ?? `${base.host} answers ${response.status}`,
+      messageOf(answer) ?? `${base.host} answers ${response.status}`,
+      { status: response.status },
     );
   }
 

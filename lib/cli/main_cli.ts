@@ -17,7 +17,9 @@ import { checkCommand } from "./commands/check.ts";
 import { createCompletionCommand } from "./commands/completion.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { explainCommand } from "./commands/explain.ts";
+import { exportCommand } from "./commands/export.ts";
 import { healthCheckCommand } from "./commands/health_check.ts";
+import { importCommand } from "./commands/import.ts";
 import { listCommand, pinCommand, purgeCommand, unpinCommand } from "./commands/images.ts";
 import { serveCommand } from "./commands/serve.ts";
 import { setupCommand } from "./commands/setup.ts";
@@ -39,6 +41,8 @@ const OWN_COMMANDS: readonly Command[] = [
   pinCommand,
   unpinCommand,
   verifyCommand,
+  exportCommand,
+  importCommand,
   healthCheckCommand,
 ];
 const COMMANDS = [...OWN_COMMANDS, createCompletionCommand(OWN_COMMANDS)];

@@ -1,4 +1,5 @@
 /** What an image consists of, read through the proxy so that its manifests are cached on the way. */
+import { createHash } from "node:crypto";
 import { isRecord } from "../json.ts";
 import { RegistryError } from "../errors.ts";
 import { readBounded } from "../http_body.ts";
@@ -15,13 +16,21 @@ export interface Descriptor {
   readonly size: number;
 }
 
+/** A manifest or an index as it came. */
+export interface RawManifest {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly mediaType: string;
+  /** Of the bytes. */
+  readonly digest: Digest;
+}
+
 /** Which platforms are wanted: `linux/amd64` and the like, or all. */
 export type Platforms = readonly string[] | "all";
 
 /** An image as it has been read. */
 export interface ImageContent {
-  /** Of the manifest or index that the name leads to. */
-  readonly digest: string | null;
+  /** What the name leads to, then those of the wanted platforms where that is an index. */
+  readonly manifests: readonly [RawManifest, ...RawManifest[]];
   /** Configs and layers of all wanted platforms, each once. */
   readonly blobs: readonly Descriptor[];
 }
@@ -38,14 +47,15 @@ export async function readImage(
   signal: AbortSignal,
 ): Promise<ImageContent> {
   const top = await readManifest(source, reference, signal);
-  const manifests = listOf(top.json, "manifests");
+  const entries = listOf(top.json, "manifests");
+  const others: RawManifest[] = [];
   const blobs = new Map<Digest, Descriptor>();
   const add = (json: Record<string, unknown>): void => {
     for (const blob of blobsOf(json)) blobs.set(blob.digest, blob);
   };
-  if (manifests.length === 0) add(top.json);
+  if (entries.length === 0) add(top.json);
   else {
-    const wanted = manifests.filter((entry) => isWanted(entry, platforms));
+    const wanted = entries.filter((entry) => isWanted(entry, platforms));
     if (wanted.length === 0) {
       throw new RegistryError(
         "MANIFEST_UNKNOWN",
@@ -53,22 +63,28 @@ export async function readImage(
       );
     }
     for (const { digest } of wanted.flatMap(toDescriptor)) {
-      add((await readManifest(source, digest, signal)).json);
+      const manifest = await readManifest(source, digest, signal);
+      others.push(manifest.raw);
+      add(manifest.json);
     }
   }
-  return { digest: top.digest, blobs: [...blobs.values()] };
+  return { manifests: [top.raw, ...others], blobs: [...blobs.values()] };
 }
 
 async function readManifest(
   source: WarmSource,
   reference: string,
   signal: AbortSignal,
-): Promise<{ json: Record<string, unknown>; digest: string | null }> {
+): Promise<{ json: Record<string, unknown>; raw: RawManifest }> {
   const response = await source.ask(`manifests/${reference}`, { accept: FULL_ACCEPT }, signal);
-  const body = await readBounded(response, MAX_MANIFEST_BYTES);
-  const json: unknown = JSON.parse(new TextDecoder().decode(body));
-  if (!isRecord(json)) throw new RegistryError("MANIFEST_INVALID", "the manifest is no object");
-  return { json, digest: response.headers.get("docker-content-digest") };
+  const bytes = await readBounded(response, MAX_MANIFEST_BYTES);
+  const json: unknown = JSON.parse(new TextDecoder().decode(bytes));
+  const digest = parseDigest(`sha256:${createHash("sha256").update(bytes ?? "").digest("hex")}`);
+  if (!isRecord(json) || bytes === undefined || digest === undefined) {
+    throw new RegistryError("MANIFEST_INVALID", "the manifest is no object");
+  }
+  const mediaType = response.headers.get("content-type") ?? "application/octet-stream";
+  return { json, raw: { bytes, mediaType, digest } };
 }
 
 /** Config and layers; layers that lie elsewhere (`urls`) are no registry's to give. */

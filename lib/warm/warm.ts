@@ -5,7 +5,7 @@
 import { describeCause } from "../cause.ts";
 import { RegistryError } from "../errors.ts";
 import { splitImageName, type SplitName } from "../image_name.ts";
-import { parseReference } from "../reference.ts";
+import { type Digest, parseReference } from "../reference.ts";
 import { type Descriptor, type Platforms, readImage } from "./image.ts";
 import { createWarmSource, type ProxyAccess, type WarmSource } from "./source.ts";
 
@@ -45,7 +45,7 @@ export type WarmResult =
   | {
     readonly kind: "warm";
     readonly name: string;
-    readonly digest: string | null;
+    readonly digest: Digest;
     readonly blobs: number;
     /** Bytes that were not cached before. */
     readonly fetchedBytes: number;
@@ -118,7 +118,12 @@ async function warmImage(
 ): Promise<WarmResult> {
   const { platforms, signal, onEvent, concurrency } = options;
   try {
-    const { digest, blobs } = await readImage(source, reference, platforms, signal);
+    const { manifests: [{ digest }], blobs } = await readImage(
+      source,
+      reference,
+      platforms,
+      signal,
+    );
     const bytes = blobs.reduce((sum, { size }) => sum + size, 0);
     onEvent({ kind: "image", name, blobs: blobs.length, bytes });
     let cachedBytes = 0;

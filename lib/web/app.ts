@@ -14,6 +14,7 @@ import { VERSION } from "../version.ts";
 import { type ApiDeps, createApi } from "./admin/api.ts";
 import { createCachedImages } from "./admin/cached_images.ts";
 import { createGate, type WebEnv } from "./admin/gate.ts";
+import { createImports } from "./admin/imports.ts";
 import { createOverview, type OverviewDeps } from "./admin/overview.ts";
 import { createSessions } from "./admin/session.ts";
 import { createTrafficView } from "./admin/traffic_view.ts";
@@ -59,6 +60,7 @@ export function createWebApp(options: WebOptions): WebHandler {
   });
   const overview = createOverview({ ...options, activeFills: () => fills.active });
   const images = createCachedImages({ ...options, ...config });
+  const imports = createImports(options);
   const traffic = createTrafficView(options.traffic, now);
   const app = new Hono<WebEnv>();
   app.onError((error, context) => {
@@ -91,7 +93,15 @@ export function createWebApp(options: WebOptions): WebHandler {
   );
   app.route(
     "/api/v1",
-    createApi({ ...options, gate, overview, images, traffic, config: options.configValues }),
+    createApi({
+      ...options,
+      gate,
+      overview,
+      images,
+      imports,
+      traffic,
+      config: options.configValues,
+    }),
   );
   if (config.metrics) {
     app.get("/metrics", async (context) => {

@@ -1,8 +1,6 @@
 /** `entrepot warm`: pulls images into the cache before anybody needs them. */
-import type { Config } from "../../config/config.ts";
 import type { ProxyAccess } from "../../warm/source.ts";
-import { warmImages, type WarmResult } from "../../warm/warm.ts";
-import { parseOrigin } from "../address_option.ts";
+import { warmImages } from "../../warm/warm.ts";
 import {
   type CliDependencies,
   type Command,
@@ -11,7 +9,7 @@ import {
   readConfig,
   UsageError,
 } from "../command.ts";
-import { withProxy } from "../own_proxy.ts";
+import { lendProxy, PULL_OPTIONS, readAuthorization, readPlatforms } from "../pull_options.ts";
 import { createBarProgress, createPlainProgress, type WarmProgress } from "../warm_progress.ts";
 
 const DEFAULT_CONCURRENCY = 4;
@@ -24,27 +22,13 @@ const OPTIONS = {
     placeholder: "LIST",
     help: "a file with an image on each line, # for comments; - is standard input",
   },
-  platform: {
-    type: "string",
-    short: "p",
-    multiple: true,
-    placeholder: "OS/ARCH",
-    help: "such as linux/arm64, or all; may be repeated (default: this machine's)",
-  },
   concurrency: {
     type: "string",
     short: "c",
     placeholder: "N",
     help: `blobs at the same time (default: ${DEFAULT_CONCURRENCY})`,
   },
-  address: {
-    type: "string",
-    short: "a",
-    placeholder: "HOST:PORT|URL",
-    help: "the proxy to warm (default: this machine's, running or not)",
-  },
-  username: { type: "string", placeholder: "NAME", help: "whose images, where they are private" },
-  "password-file": { type: "string", placeholder: "PATH", help: "the file with the password" },
+  ...PULL_OPTIONS,
   json: { type: "boolean", help: "print the results as JSON, and nothing meanwhile" },
 } as const;
 
@@ -89,17 +73,6 @@ Exit codes: 0, 1 where an image could not be warmed, 64, 78 for a bad configurat
   },
 };
 
-function lendProxy(
-  config: Config,
-  address: string | undefined,
-  dependencies: CliDependencies,
-  use: (base: URL) => Promise<WarmResult[]>,
-): Promise<WarmResult[]> {
-  return address === undefined
-    ? withProxy(config, dependencies, use)
-    : use(parseOrigin("address", address));
-}
-
 function createProgress(isJson: boolean, { stdout }: CliDependencies): WarmProgress {
   if (isJson) return { show: () => undefined, [Symbol.dispose]: () => undefined };
   if (!Deno.stdout.isTerminal()) return createPlainProgress(stdout);
@@ -113,34 +86,8 @@ function readList(file: string | undefined, { readTextFile }: CliDependencies): 
     .filter((line) => line !== "");
 }
 
-function readPlatforms(values: readonly string[] | undefined): readonly string[] | "all" {
-  if (values === undefined) return [`linux/${ARCHITECTURES[Deno.build.arch]}`];
-  if (values.includes("all")) return "all";
-  const wrong = values.find((value) => !/^[a-z0-9]+\/[a-z0-9]+(\/[a-z0-9.]+)?$/.test(value));
-  if (wrong === undefined) return values;
-  throw new UsageError(`--platform is such as linux/arm64 or all, not ${JSON.stringify(wrong)}`);
-}
-
-const ARCHITECTURES: Readonly<Record<typeof Deno.build.arch, string>> = {
-  x86_64: "amd64",
-  aarch64: "arm64",
-};
-
 function readConcurrency(text: string | undefined): number {
   const value = text === undefined ? DEFAULT_CONCURRENCY : Number(text);
   if (Number.isInteger(value) && value >= 1 && value <= MAX_CONCURRENCY) return value;
   throw new UsageError(`--concurrency is a number from 1 to ${MAX_CONCURRENCY}, not ${text}`);
-}
-
-function readAuthorization(
-  username: string | undefined,
-  passwordFile: string | undefined,
-  { readTextFile }: CliDependencies,
-): string | null {
-  if (username === undefined && passwordFile === undefined) return null;
-  if (username === undefined || passwordFile === undefined) {
-    throw new UsageError("--username and --password-file belong together");
-  }
-  const password = readTextFile(passwordFile).replace(/\r?\n$/, "");
-  return `Basic ${new TextEncoder().encode(`${username}:${password}`).toBase64()}`;
 }

@@ -5,10 +5,13 @@ import type { Explanation } from "../../explain/explain.ts";
 import type { Probe } from "../../explain/probe.ts";
 import { RegistryError } from "../../errors.ts";
 import { splitImageName } from "../../image_name.ts";
+import { isRecord } from "../../json.ts";
+import { type Digest, parseDigest } from "../../reference.ts";
 import type { Transfers } from "../../transfers.ts";
 import type { WarmJobs, WarmOrder } from "../../warm/jobs.ts";
 import { isCrossSite } from "../visit.ts";
 import { invalid, missing } from "./api_error.ts";
+import type { Imports } from "./imports.ts";
 import type { CachedImages } from "./cached_images.ts";
 import { createEventStreams } from "./events.ts";
 import type { Gate, WebEnv } from "./gate.ts";
@@ -26,6 +29,7 @@ export interface ApiDeps {
   readonly warm: WarmJobs;
   /** The configuration in effect, without secrets. */
   readonly images: CachedImages;
+  readonly imports: Imports;
   readonly inventory: Pick<Inventory, "blobs">;
   readonly traffic: TrafficView;
   readonly config: Readonly<Record<string, unknown>>;
@@ -68,6 +72,7 @@ export function createApi(deps: ApiDeps): Hono<WebEnv> {
     return context.json({ period, ...deps.traffic.read(period) });
   });
   addImages(app, deps);
+  addImports(app, deps);
 
   app.get("/explain", async (context) => {
     const image = context.req.query("image") ?? "";
@@ -120,6 +125,40 @@ function addImages(app: Hono<WebEnv>, { images, inventory }: ApiDeps): void {
     images.setPinned(image, isPinned);
     return context.json({ image, isPinned });
   });
+}
+
+/** Content that is brought, and the names that it gets. */
+function addImports(app: Hono<WebEnv>, { imports }: ApiDeps): void {
+  app.get("/contents/:digest", (context) => {
+    if (!imports.has(readDigest(context.req.param("digest")))) throw missing("it is not here");
+    return context.json({});
+  });
+  app.put("/contents/:digest", async (context) => {
+    const digest = readDigest(context.req.param("digest"));
+    const { body, headers } = context.req.raw;
+    const length = headers.get("content-length");
+    await imports.put(
+      digest,
+      body ?? new Blob([]).stream(),
+      length === null ? undefined : Number(length),
+    );
+    return context.json({ digest }, 201);
+  });
+  app.put("/images", async (context) => {
+    const image = context.req.query("image");
+    if (image === undefined) throw invalid("name the image: /api/v1/images?image=nginx:1.27");
+    const body = await readJson(context.req.raw);
+    const digest = readDigest(isRecord(body) ? String(body["digest"]) : "");
+    const isPublic = isRecord(body) && body["isPublic"] === true;
+    return context.json({ image, ...imports.name(image, digest, isPublic) });
+  });
+}
+
+/** @throws {RegistryError} where it is none. */
+function readDigest(text: string): Digest {
+  const digest = parseDigest(text);
+  if (digest !== undefined) return digest;
+  throw new RegistryError("DIGEST_INVALID", `${JSON.stringify(text)} is no digest`);
 }
 
 /** @throws {RegistryError} where the page is none. */
