@@ -20,5 +20,5 @@ HEALTHCHECK --interval=30s --timeout=6s --start-period=10s \
   CMD ["deno", "run", "--cached-only", "--no-prompt", "--allow-net", "--allow-read", "--allow-env", "--deny-run", "--deny-ffi", "main.ts", "health-check"]
 
 # The permissions of `deno task start`.
-ENTRYPOINT ["/tini", "--", "deno", "run", "--cached-only", "--no-prompt", "--allow-net", "--deny-net=169.254.0.0/16,[fd00:ec2::254],100.100.100.200,168.63.129.16", "--allow-read", "--allow-write", "--allow-env", "--allow-sys=statfs", "--deny-run", "--deny-ffi", "main.ts"]
+ENTRYPOINT ["/tini", "--", "deno", "run", "--v8-flags=--max-semi-space-size=4", "--cached-only", "--no-prompt", "--allow-net", "--deny-net=169.254.0.0/16,[fd00:ec2::254],100.100.100.200,168.63.129.16", "--allow-read", "--allow-write", "--allow-env", "--allow-sys=statfs", "--deny-run", "--deny-ffi", "main.ts"]
 CMD ["serve"]

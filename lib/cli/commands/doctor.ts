@@ -82,7 +82,11 @@ function print(findings: readonly Finding[], { stdout }: CliDependencies): void 
   }
   const faults = findings.filter(({ kind }) => kind === "fault").length;
   const warnings = findings.filter(({ kind }) => kind === "warning").length;
-  stdout(`\n${faults} faults, ${warnings} warnings\n`);
+  stdout(`\n${countOf(faults, "fault")}, ${countOf(warnings, "warning")}\n`);
+}
+
+function countOf(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? "" : "s"}`;
 }
 
 function createWorld({ fetch, env }: CliDependencies): World {
