@@ -1,9 +1,9 @@
-/** Small content in memory, up to a bound: opening a file costs more than sending a megabyte does. */
+/** Small content in memory, up to a bound: opening a file costs more than sending it does. */
 import type { Digest } from "../reference.ts";
 
 const MAX_BYTES = 32 << 20;
-/** Larger content is streamed from its file. */
-export const MAX_CONTENT_BYTES = 2 << 20;
+/** Larger content is streamed from its file: as fast, and nobody has to hold it. */
+export const MAX_CONTENT_BYTES = 256 << 10;
 
 /** What was read last. */
 export class MemoryContents {
