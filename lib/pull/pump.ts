@@ -1,7 +1,7 @@
 /** Moves one transfer's body into a sink, and ends it when it falls silent. */
 import type { Transfer } from "./transfer.ts";
 
-const READ_BYTES = 256 * 1024;
+const READ_BYTES = 512 * 1024;
 
 /** Where bytes go. */
 export interface PumpOptions {
